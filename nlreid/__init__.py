@@ -1,0 +1,16 @@
+"""Video-based person re-identification: 3D networks with non-local attention, inflated from any timm ResNet."""
+
+from importlib.metadata import version as _version
+
+from nlreid.inflation import inflate as inflate
+from nlreid.layers.heads import ReIDOutput as ReIDOutput
+from nlreid.layers.non_local import NonLocalBlock as NonLocalBlock
+from nlreid.losses import BatchHardTripletLoss as BatchHardTripletLoss
+from nlreid.losses import LabelSmoothingCrossEntropy as LabelSmoothingCrossEntropy
+from nlreid.losses import VideoReIDLoss as VideoReIDLoss
+from nlreid.models import VideoReID as VideoReID
+from nlreid.models import create_model as create_model
+from nlreid.models import list_models as list_models
+from nlreid.models import list_pretrained as list_pretrained
+
+__version__ = _version("nlreid")

@@ -1,0 +1,1 @@
+"""Readers of data sets: from disk to tracklets, and nothing else."""

@@ -1,0 +1,119 @@
+"""Batches of P identities with K tracklets each, as the batch-hard triplet loss needs them (Hermans et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from nlreid.errors import InputError
+
+
+class RandomIdentitySampler(Sampler[int]):
+    """Draws every identity once an epoch, K tracklets of it at a time, P identities a batch.
+
+    Yields single indices, K in a row of one identity, for `DataLoader(tracklets, batch_size=p * k, sampler=sampler)`.
+    Call `set_epoch` before each epoch; without it every epoch is the same.
+
+    - Of an identity with at least K tracklets, K different ones are drawn. One with fewer gives each of its tracklets
+      once, and the rest of the K with replacement.
+    - The last batch is smaller where P does not divide the identities. An only identity in it, which would have no
+      negatives, is joined by the first identity of the epoch, drawn anew.
+    - With several processes, each rank takes every `world_size`-th identity of one common permutation. So that all
+      have the same number of batches of the same sizes, the first identities of the epoch are drawn again at its end,
+      fewer than `2 * world_size` of them. No two ranks, nor two places in a batch, have the same identity in one step.
+
+    The same pids, seed and epoch give the same draw; the global random state is neither read nor changed.
+
+    >>> sampler = RandomIdentitySampler([5, 5, 5, 8, 8, 9], p=2, k=2)
+    >>> len(sampler)  # 3 identities, and one of them again to keep the last company
+    8
+
+    Args:
+        pids: The identity of each tracklet of the training set, in the order of the data set.
+        p: Identities a batch, at least 2, so that there are negatives.
+        k: Tracklets an identity, at least 1; the triplet loss needs 2.
+        seed: Of the draws, at least 0.
+        rank: Which process this is, 0..world_size-1.
+        world_size: How many processes train together; each has batches of `p * k`.
+
+    Raises:
+        InputError: If an argument is out of its range, a pid is no integer, or there are fewer than `p * world_size`
+            identities.
+    """
+
+    def __init__(
+        self, pids: Sequence[int], p: int = 32, k: int = 4, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("p", p, 2), ("k", k, 1), ("seed", seed, 0), ("world_size", world_size, 1)):
+            if value < least:
+                raise InputError(f"{name} must be at least {least}; got {value}")
+        if not 0 <= rank < world_size:
+            raise InputError(f"rank must be in 0..{world_size - 1} for world_size {world_size}; got {rank}")
+        self._tracklets = _by_identity(pids)
+        if len(self._tracklets) < p * world_size:
+            raise InputError(
+                f"batches of p={p} identities on world_size={world_size} processes need {p * world_size} identities; "
+                f"the {len(pids)} tracklets have {len(self._tracklets)}; lower p or world_size"
+            )
+        self.p, self.k, self.seed, self.rank, self.world_size = p, k, seed, rank, world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the draw of the next iteration, the same epoch on every rank.
+
+        Raises:
+            InputError: If `epoch` is negative.
+        """
+        if epoch < 0:
+            raise InputError(f"epoch must be at least 0; got {epoch}")
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """How many indices this rank yields an epoch."""
+        return self._identities_per_rank() * self.k
+
+    def __iter__(self) -> Iterator[int]:
+        """The indices of one epoch, of this rank."""
+        generator = self._generator()
+        order = torch.randperm(len(self._tracklets), generator=generator).tolist()
+        order += order[: self._identities_per_rank() * self.world_size - len(order)]
+        # every rank draws for all, so that what an identity gives does not depend on the number of ranks
+        draws = [self._draw(self._tracklets[identity], generator) for identity in order]
+        return iter([index for draw in draws[self.rank :: self.world_size] for index in draw])
+
+    def _identities_per_rank(self) -> int:
+        share = math.ceil(len(self._tracklets) / self.world_size)
+        return share + 1 if share % self.p == 1 else share
+
+    def _generator(self) -> torch.Generator:
+        # mixed, not added: seed 0 at epoch 1 is not seed 1 at epoch 0
+        state = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(state[0]))
+
+    def _draw(self, tracklets: list[int], generator: torch.Generator) -> list[int]:
+        """K of the tracklets of one identity."""
+        count = len(tracklets)
+        places = torch.randperm(count, generator=generator)[: self.k].tolist()
+        if count < self.k:
+            places += torch.randint(count, (self.k - count,), generator=generator).tolist()
+        return [tracklets[place] for place in places]
+
+
+def _by_identity(pids: Sequence[int]) -> list[list[int]]:
+    """The tracklets of each identity, identities in the order of their first tracklet."""
+    tracklets: dict[int, list[int]] = {}
+    for index, pid in enumerate(pids):
+        try:
+            identity = operator.index(pid)  # equal for Python, NumPy and tensor integers
+        except TypeError as error:
+            raise InputError(
+                f"pids[{index}] is {pid!r}; every tracklet needs an integer identity: leave out those without"
+            ) from error
+        tracklets.setdefault(identity, []).append(index)
+    return list(tracklets.values())

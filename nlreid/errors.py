@@ -1,0 +1,72 @@
+"""The exceptions of the library: each message says what came, what is allowed and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
+
+
+class NLReIDError(Exception):
+    """Base of every error that the library raises on purpose."""
+
+
+class UnknownNameError(NLReIDError, ValueError):
+    """A name (model, tag, plan, override, pairwise function) that does not exist."""
+
+
+class InputError(NLReIDError, ValueError):
+    """A tensor or an argument whose shape, type or value does not fit."""
+
+
+class InflationError(NLReIDError, TypeError):
+    """A 2D network that the rules cannot turn into a 3D one."""
+
+
+class WeightsError(NLReIDError, RuntimeError):
+    """Weights that cannot be found, read or loaded."""
+
+
+class DataError(NLReIDError, ValueError):
+    """A file or folder of input data (video, tracks, frames, embeddings) that cannot be used as it is."""
+
+
+class MissingExtraError(NLReIDError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+def unknown_name(kind: str, given: object, allowed: Iterable[str], hint: str = "") -> UnknownNameError:
+    """The error for a name that does not exist, with the nearest valid spelling.
+
+    >>> print(unknown_name("plan", "i3b", ["c2d", "i3d"]))
+    unknown plan 'i3b'; did you mean 'i3d'? Allowed: c2d, i3d.
+
+    Args:
+        kind: What the name names, for the message.
+        given: What came.
+        allowed: Every valid name.
+        hint: How to list the valid names, where they are too many for a message.
+    """
+    names = sorted(allowed)
+    near = get_close_matches(str(given), names, n=1, cutoff=0.4)
+    guess = f"; did you mean {near[0]!r}?" if near else ";"
+    return UnknownNameError(f"unknown {kind} {given!r}{guess} {hint or 'Allowed: ' + ', '.join(names) + '.'}")
+
+
+def import_extra(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or say which extra brings it.
+
+    Args:
+        module: The module to import, `"av"`.
+        extra: The extra that installs it, `"video"`.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"{module!r} is not installed; install it with: pip install 'nlreid[{extra}]'"
+        ) from error

@@ -1,0 +1,146 @@
+"""The inflated network: timm's children under timm's names, run one after the other on clips."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from nlreid.errors import InputError
+from nlreid.inflation.plans import TemporalPlan
+
+
+class Backbone3d(nn.Sequential):
+    """A 3D network `(b, 3, t, h, w) -> (b, num_features, t', h', w')` with the state-dict keys of its 2D source.
+
+    Made by `nlreid.inflate`.
+
+    Args:
+        children: What runs, in order.
+        plan: The temporal plan that it was inflated by.
+        num_features: Channels of the result.
+        stage_names: Dotted names of the residual stages.
+        block_holders: Dotted names of the modules whose children are the stages' blocks.
+        dropped: Names of the 2D network's children that are left out: pooling and classifier.
+        in_channels: Channels of a clip.
+        stride: How many pixels of a frame become one position of the result.
+
+    Attributes:
+        grad_checkpointing: Whether training recomputes each stage instead of keeping its activations.
+    """
+
+    def __init__(
+        self,
+        children: Mapping[str, nn.Module],
+        plan: TemporalPlan,
+        *,
+        num_features: int,
+        stage_names: list[str],
+        block_holders: list[str],
+        dropped: tuple[str, ...],
+        in_channels: int = 3,
+        stride: int = 32,
+    ) -> None:
+        super().__init__(OrderedDict(children))
+        self.plan = plan
+        self.num_features = num_features
+        self.stage_names = stage_names
+        self.block_holders = block_holders
+        self.dropped = dropped
+        self.in_channels = in_channels
+        self.stride = stride
+        self.grad_checkpointing = False
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest clip that the temporal plan can reduce."""
+        return self.plan.min_frames
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Features of a batch of clips.
+
+        Args:
+            clip: `(b, 3, t, h, w)`, float, normalised; t at least `min_frames`, h and w at least `stride`.
+
+        Returns:
+            `(b, num_features, t', h', w')`.
+
+        Raises:
+            InputError: If the clip has another rank, channel count or type, or is too small.
+        """
+        self.check(clip)
+        x = clip
+        for name, step in self._steps():
+            if self.grad_checkpointing and self.training and name in self.stage_names:
+                x = checkpoint(step, x, use_reentrant=False, context_fn=partial(_recompute_contexts, step))
+            else:
+                x = step(x)
+        return x
+
+    def check(self, clip: Tensor) -> None:
+        """Refuse what is no clip for this network, saying what came and what is wanted."""
+        if clip.ndim != 5 or clip.shape[1] != self.in_channels:
+            raise InputError(f"a clip is (batch, {self.in_channels}, frames, height, width); got {tuple(clip.shape)}")
+        if not clip.is_floating_point():
+            raise InputError(
+                f"a clip is floating point, normalised with the model's mean and std (clip_spec.transform()); got {clip.dtype}"
+            )
+        frames, height, width = clip.shape[2:]
+        if frames < self.min_frames:
+            raise InputError(
+                f"plan {self.plan.name!r} needs clips of at least {self.min_frames} frames; got {frames}; "
+                "repeat frames to reach it"
+            )
+        if height < self.stride or width < self.stride:
+            raise InputError(
+                f"the network needs frames of at least {self.stride} x {self.stride} pixels; got {height} x {width}"
+            )
+
+    def _steps(self) -> Iterator[tuple[str, nn.Module]]:
+        for name, child in self.named_children():
+            if any(stage.startswith(f"{name}.") for stage in self.stage_names):
+                yield from ((f"{name}.{inner}", step) for inner, step in child.named_children())
+            else:
+                yield name, child
+
+
+def insert_after(root: nn.Module, name: str, new_name: str, module: nn.Module) -> None:
+    """Put a module behind another in the same parent, without renaming anything.
+
+    Args:
+        root: The network.
+        name: Dotted name of the module to stand behind; its parent must run its children in order.
+        new_name: Name of the new module beside it, without dots.
+        module: The new module.
+    """
+    parent_name, _, child_name = name.rpartition(".")
+    parent = root.get_submodule(parent_name)
+    children = list(parent.named_children())
+    for child, _ in children:
+        delattr(parent, child)
+    for child, submodule in children:
+        parent.add_module(child, submodule)
+        if child == child_name:
+            parent.add_module(new_name, module)
+
+
+def _recompute_contexts(step: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _running_statistics_kept(step)
+
+
+@contextmanager
+def _running_statistics_kept(step: nn.Module) -> Iterator[None]:
+    """Running statistics are updated in the forward pass; the recomputation must not update them again."""
+    norms = [module for module in step.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,181 @@
+"""Temporal plans: how many frames each convolution of a 2D network sees once it is inflated, as data.
+
+The paper's networks are `i3d` (Sec. 3.1, the factorised blocks of Wang et al., "Non-local Neural Networks") and, for the
+other readings of Fig. 3, `full` and `separable`. The remaining plans are the published baselines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from nlreid.errors import InputError, unknown_name
+
+Form = Literal["plain", "separable", "factorised"]
+Cycle = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TemporalPlan:
+    """Temporal kernel sizes, strides and pools of an inflated network, counted in frames.
+
+    Stages are the four residual stages (timm's `layer1` to `layer4`); a network with more stages continues with the last entry.
+
+    Args:
+        name: What the plan is called.
+        source: The publication it comes from.
+        stem: Kernel of the stem's first convolution.
+        stem_stride: Temporal stride of that convolution.
+        stem_pool: Whether the stem keeps its spatial pooling.
+        stem_pool_stride: Temporal stride of the stem's pooling.
+        first: Per stage, kernels of the first convolution of the blocks, repeated over the blocks.
+        spatial: Per stage, kernel of the block's k×k convolutions.
+        strides: Per stage, temporal stride of whatever strides in space in its first block.
+        pool_after_first_stage: Size and stride of the temporal max-pool behind the first stage; 1 is none.
+        form: How a t×k×k kernel is built: `plain` as one convolution, `separable` as t×1×1 then 1×k×k (paper Fig. 3d),
+            `factorised` as 1×k×k, norm, ReLU, t×1×1 (Tran et al., "A Closer Look at Spatiotemporal Convolutions").
+        stem_hidden: Channels between the two parts of a factorised stem.
+        inherits: Whether 2D weights mean anything in this architecture.
+    """
+
+    name: str
+    source: str
+    stem: int = 1
+    stem_stride: int = 1
+    stem_pool: bool = True
+    stem_pool_stride: int = 1
+    first: tuple[Cycle, Cycle, Cycle, Cycle] = ((1,), (1,), (1,), (1,))
+    spatial: tuple[int, int, int, int] = (1, 1, 1, 1)
+    strides: tuple[int, int, int, int] = (1, 1, 1, 1)
+    pool_after_first_stage: int = 1
+    form: Form = "plain"
+    stem_hidden: int | None = None
+    inherits: bool = True
+
+    def first_kernel(self, stage: int, block: int) -> int:
+        """Frames that the first convolution of a block sees; stages and blocks count from 0."""
+        cycle = self.first[min(stage, 3)]
+        return cycle[block % len(cycle)]
+
+    def spatial_kernel(self, stage: int) -> int:
+        """Frames that the k×k convolutions of a stage's blocks see."""
+        return self.spatial[min(stage, 3)]
+
+    def stride(self, stage: int) -> int:
+        """Temporal stride of a stage; stages behind the fourth have none."""
+        return self.strides[stage] if stage < 4 else 1
+
+    def output_frames(self, frames: int) -> int:
+        """How many frames are left of a clip behind the last stage; 0 when it is too short.
+
+        >>> [PLANS["i3d"].output_frames(t) for t in (1, 2, 8)]
+        [0, 1, 4]
+        """
+        for stride in (self.stem_stride, self.stem_pool_stride, self.strides[0]):
+            frames = -(-frames // stride)  # padded by half a kernel: rounds up
+        frames //= self.pool_after_first_stage  # not padded: rounds down
+        for stride in self.strides[1:]:
+            frames = -(-frames // stride)
+        return frames
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest clip that leaves a frame behind the last stage."""
+        return next(frames for frames in range(1, 1025) if self.output_frames(frames) > 0)
+
+
+PLANS: dict[str, TemporalPlan] = {
+    plan.name: plan
+    for plan in (
+        TemporalPlan("c2d", "Wang et al. 2018, Non-local Neural Networks (C2D)"),
+        TemporalPlan(
+            "i3d",
+            "Wang et al. 2018, Non-local Neural Networks (I3D 3x1x1); Liao et al. 2018",
+            stem=5,
+            first=((3,), (3, 1), (3, 1), (1, 3)),
+            pool_after_first_stage=2,
+        ),
+        TemporalPlan("full", "Hara et al. 2018, Can Spatiotemporal 3D CNNs Retrace", stem=3, spatial=(3, 3, 3, 3)),
+        TemporalPlan("separable", "Liao et al. 2018, Fig. 3d", stem=3, spatial=(3, 3, 3, 3), form="separable"),
+        TemporalPlan("slow", "Feichtenhofer et al. 2019, SlowFast Networks", first=((1,), (1,), (3,), (3,))),
+        TemporalPlan(
+            "r3d",
+            "Tran et al. 2018 (R3D), torchvision r3d_18",
+            stem=3,
+            stem_pool=False,
+            spatial=(3, 3, 3, 3),
+            strides=(1, 2, 2, 2),
+            inherits=False,
+        ),
+        TemporalPlan(
+            "mc3",
+            "Tran et al. 2018 (MC3), torchvision mc3_18",
+            stem=3,
+            stem_pool=False,
+            spatial=(3, 1, 1, 1),
+            inherits=False,
+        ),
+        TemporalPlan(
+            "r2plus1d",
+            "Tran et al. 2018 (R(2+1)D), torchvision r2plus1d_18",
+            stem=3,
+            stem_pool=False,
+            spatial=(3, 3, 3, 3),
+            strides=(1, 2, 2, 2),
+            form="factorised",
+            stem_hidden=45,
+            inherits=False,
+        ),
+    )
+}
+
+
+def resolve_plan(plan: str | TemporalPlan | Mapping[str, Any]) -> TemporalPlan:
+    """The plan of a name, of a `TemporalPlan`, or of a named plan with changed fields.
+
+    >>> resolve_plan({"name": "i3d", "stem_stride": 2, "stem_pool_stride": 2}).min_frames
+    5
+
+    Raises:
+        UnknownNameError: If there is no plan, or no field, of that name.
+        InputError: If a kernel, a stride or a pool is no positive whole number of frames.
+    """
+    if isinstance(plan, str):
+        if plan not in PLANS:
+            raise unknown_name("plan", plan, PLANS)
+        return PLANS[plan]
+    if not isinstance(plan, TemporalPlan):
+        changes = dict(plan)
+        allowed = [field.name for field in fields(TemporalPlan)]
+        for key in changes:
+            if key not in allowed:
+                raise unknown_name("field of a temporal plan", key, allowed)
+        plan = replace(resolve_plan(str(changes.pop("name", "c2d"))), **{k: _as_tuple(v) for k, v in changes.items()})
+    _check(plan)
+    return plan
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(entry) for entry in value) if isinstance(value, list) else value
+
+
+def _check(plan: TemporalPlan) -> None:
+    if len(plan.first) != 4 or len(plan.spatial) != 4 or len(plan.strides) != 4 or not all(plan.first):
+        raise InputError(f"plan {plan.name!r}: first, spatial and strides have one entry for each of four stages; got {plan}")
+    counts = (
+        plan.stem,
+        plan.stem_stride,
+        plan.stem_pool_stride,
+        plan.pool_after_first_stage,
+        *plan.spatial,
+        *plan.strides,
+    )
+    for count in (*counts, *(kernel for cycle in plan.first for kernel in cycle)):
+        if not isinstance(count, int) or count < 1:
+            raise InputError(f"plan {plan.name!r}: kernels, strides and pools are whole numbers from 1; got {count!r}")
+    for kernel in (plan.stem, *plan.spatial, *(kernel for cycle in plan.first for kernel in cycle)):
+        if kernel % 2 == 0:
+            raise InputError(f"plan {plan.name!r}: temporal kernels are odd, so that frames keep their place; got {kernel}")
+    if plan.form not in ("plain", "separable", "factorised"):
+        raise unknown_name("form of a temporal plan", plan.form, ("plain", "separable", "factorised"))

@@ -1,0 +1,127 @@
+"""Files of weights and the models that they fit: strict, with what may be missing or dropped declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from nlreid.errors import WeightsError
+from nlreid.hub.files import read_tensors
+from nlreid.inflation.weights import Init, inflate_state_dict
+from nlreid.models.network import LoadReport, VideoReID
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a file, and what can be told from their names.
+
+    Args:
+        path: Where they were read.
+        tensors: The tensors by name.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+
+    @property
+    def is_2d(self) -> bool:
+        """Whether these are the weights of a 2D network, in timm's layout."""
+        return not any(name.startswith("backbone.") or tensor.ndim == 5 for name, tensor in self.tensors.items())
+
+    @property
+    def head(self) -> str | None:
+        """The kind of head that the weights bring."""
+        return None if self.is_2d else _head_of(self.tensors)
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """Size of the embedding of the bottleneck head that the weights bring."""
+        layer = self.tensors.get("head.fc.weight")
+        return None if layer is None else layer.shape[0]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file of weights.
+
+    Raises:
+        WeightsError: If it is missing, damaged, or no file of weights.
+    """
+    return Checkpoint(path, read_tensors(path))
+
+
+def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init) -> LoadReport:
+    """Load a checkpoint into a model, strictly.
+
+    May be missing: freshly inserted non-local blocks; a classifier; a head of another kind than the checkpoint's; beside 2D
+    weights everything behind the backbone. May be dropped: a classifier of another size, a head of another kind, and of 2D
+    weights pooling and classifier. Everything else must fit.
+
+    Args:
+        model: The model; its tensors change and keep their type, whatever type the file's have.
+        checkpoint: 2D weights of its backbone, or a state dict of the model.
+        init: How 2D kernels are inflated.
+
+    Returns:
+        What was loaded, missing and dropped.
+
+    Raises:
+        WeightsError: If tensors are missing, left over or of another shape, beyond what is declared; it names them, and the
+            model is left as it was.
+    """
+    own = model.state_dict()
+    try:
+        tensors = _inflated(model, checkpoint, init) if checkpoint.is_2d else _without_other_head(checkpoint.tensors, own)
+        missing = own.keys() - tensors.keys()
+        _check(own, tensors, {name for name in missing if not _may_be_missing(name, tensors, checkpoint.is_2d)})
+    except WeightsError as error:
+        raise WeightsError(f"{checkpoint.path}: {error}; is it a checkpoint of {model.name!r}?") from error
+    model.load_state_dict({**own, **tensors})
+    dropped = {name for name in checkpoint.tensors if name not in tensors and f"backbone.{name}" not in tensors}
+    return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)))
+
+
+def _inflated(model: VideoReID, checkpoint: Checkpoint, init: Init) -> dict[str, Tensor]:
+    inflated = inflate_state_dict(checkpoint.tensors, model.backbone, init)
+    return {f"backbone.{name}": tensor for name, tensor in inflated.items() if ".non_local_" not in name}
+
+
+def _without_other_head(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    if _head_of(tensors) != _head_of(own):
+        other = "head."
+    elif (
+        any(name in own and own[name].shape != tensors[name].shape for name in tensors if name.startswith("head.classifier."))
+        or "head.classifier.weight" not in own
+    ):
+        other = "head.classifier."
+    else:
+        return tensors
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(other)}
+
+
+def _head_of(tensors: Mapping[str, Tensor]) -> str | None:
+    marks = {"head.fc.weight": "bottleneck", "head.norm.weight": "bnneck", "head.classifier.weight": "linear"}
+    return next((kind for mark, kind in marks.items() if mark in tensors), None)
+
+
+def _may_be_missing(name: str, tensors: dict[str, Tensor], is_2d: bool) -> bool:
+    if ".non_local_" in name:
+        stage, _, rest = name.partition(".non_local_")
+        block = f"{stage}.non_local_{rest.split('.')[0]}."
+        return not any(other.startswith(block) for other in tensors)
+    part = "head.classifier." if _head_of(tensors) else "head."
+    return name.startswith(part) or (is_2d and name.startswith("aggregate."))
+
+
+def _check(own: dict[str, Tensor], tensors: dict[str, Tensor], missing: set[str]) -> None:
+    extra = tensors.keys() - own.keys()
+    unfit = {name for name in tensors.keys() & own.keys() if tensors[name].shape != own[name].shape}
+    problems = [
+        f"{len(names)} tensors {what} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
+        for what, names in (("missing", missing), ("that the model does not have", extra), ("of another shape", unfit))
+        if names
+    ]
+    if problems:
+        raise WeightsError("; ".join(problems))

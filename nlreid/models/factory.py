@@ -1,0 +1,198 @@
+"""`create_model`: from a name to a network with weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import nn
+
+from nlreid.errors import InputError, UnknownNameError, WeightsError, unknown_name
+from nlreid.inflation.inflate import build_3d, draw_kernels, inflate
+from nlreid.inflation.plans import resolve_plan
+from nlreid.layers.aggregate import create_aggregate
+from nlreid.layers.heads import HEADS, BottleneckHead, Head, LinearHead
+from nlreid.models.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from nlreid.models.network import LoadReport, VideoReID
+from nlreid.models.placement import insert_non_local
+from nlreid.models.spec import ModelSpec
+from nlreid.models.zoo import IMAGENET, MODELS, model_spec
+
+
+def create_model(
+    name: str,
+    pretrained: bool | str | Path | None = None,
+    *,
+    num_classes: int = 0,
+    head: str | None = None,
+    **overrides: Any,
+) -> VideoReID:
+    """Make a model of the zoo.
+
+    >>> model = create_model("test_r3d_nl", num_classes=10)
+    >>> out = model.eval()(torch.zeros(2, 3, 4, 64, 32))
+    >>> out.embedding.shape, out.logits.shape
+    (torch.Size([2, 512]), torch.Size([2, 10]))
+
+    Args:
+        name: A name of `list_models()`, or one with a tag of `list_pretrained()`.
+        pretrained: `None` for random weights; `True` for the tag in the name; a tag (`"imagenet"`: timm's 2D weights for the
+            backbone, inflated); or the path of a file with this model's state dict or with its backbone's 2D weights in timm's
+            layout, which are then inflated.
+        num_classes: Outputs of the classifier; 0 is none.
+        head: `"linear"`, `"bottleneck"`, `"bnneck"` or `"none"`; by default the head that the weights bring, and where they
+            bring none, no head without classes and the paper's bottleneck with.
+        **overrides: Fields of the model's spec, see `nlreid.models.ModelSpec`.
+
+    Returns:
+        The network, in training mode; `model.loaded` says what its weights came from.
+
+    Raises:
+        UnknownNameError: If a name (model, tag, head, override, plan, …) does not exist; it gives the nearest that does.
+        InputError: If a value does not fit.
+        InflationError: If the backbone cannot be inflated.
+        WeightsError: If weights cannot be found, read or loaded.
+    """
+    base, _, tag = name.partition(".")
+    spec = model_spec(base).override(overrides)
+    source = _resolve_source(base, tag, pretrained)
+    _check_head(head, num_classes)
+    checkpoint = read_checkpoint(source) if isinstance(source, Path) else None
+    from_2d = source == IMAGENET or (checkpoint is not None and checkpoint.is_2d)
+    model2d = _create_2d(spec.backbone, pretrained=source == IMAGENET)
+    if from_2d:
+        spec = _with_statistics(spec, model2d, overrides)
+    model = _assemble(
+        name, spec, model2d, source == IMAGENET, _head_kind(head, num_classes, checkpoint), num_classes, checkpoint
+    )
+    if checkpoint is not None:
+        model.loaded = load_checkpoint(model, checkpoint, spec.init)
+    elif source == IMAGENET:
+        model.loaded = LoadReport(f"timm, {_origin(model2d)}", _fresh(model))
+    return model
+
+
+def list_pretrained(pattern: str = "*") -> list[str]:
+    """Names `model.tag` of the models with weights that can be had by name, sorted.
+
+    Args:
+        pattern: Shell-style wildcards.
+    """
+    names = (f"{name}.{tag}" for name in MODELS for tag in tags(name))
+    return sorted(name for name in names if fnmatchcase(name, pattern))
+
+
+def tags(name: str) -> list[str]:
+    """The tags of a model: what its `pretrained` may name."""
+    spec = MODELS[name]
+    weights = timm.get_pretrained_cfg(spec.backbone)
+    inherits = resolve_plan(spec.plan).inherits
+    return [IMAGENET] if inherits and weights is not None and (weights.hf_hub_id or weights.url) else []
+
+
+def _resolve_source(base: str, tag: str, pretrained: bool | str | Path | None) -> str | Path | None:
+    known = tags(base)
+    if tag and tag not in known:
+        raise unknown_name(f"tag of {base!r}", tag, known, f"{_listed(known)}; nlreid.list_pretrained() lists all.")
+    if pretrained is None or pretrained is False:
+        return None
+    if pretrained is True:
+        if not tag:
+            raise UnknownNameError(
+                f"pretrained=True takes the tag in the name, and {base!r} has none; "
+                f"write {base + '.' + known[0]!r} or pretrained={known[0]!r}"
+                if known
+                else f"{base!r} has no weights by name"
+            )
+        return tag
+    if isinstance(pretrained, Path) or os.sep in pretrained or Path(pretrained).suffix or Path(pretrained).is_file():
+        return Path(pretrained)
+    if pretrained not in known:
+        raise unknown_name(f"weights of {base!r}", pretrained, known, f"{_listed(known)}, or the path of a file.")
+    return pretrained
+
+
+def _listed(known: list[str]) -> str:
+    return f"Allowed: {', '.join(known)}" if known else "It has none by name"
+
+
+def _check_head(head: str | None, num_classes: int) -> None:
+    if head is not None and head not in (*HEADS, "none"):
+        raise unknown_name("head", head, (*HEADS, "none"))
+    if not isinstance(num_classes, int) or num_classes < 0:
+        raise InputError(f"num_classes is a whole number from 0; got {num_classes!r}")
+    if head == "none" and num_classes:
+        raise InputError(
+            f"head='none' has no classifier, but num_classes={num_classes}; ask for head='linear' or num_classes=0"
+        )
+
+
+def _head_kind(head: str | None, num_classes: int, checkpoint: Checkpoint | None) -> str:
+    brought = checkpoint.head if checkpoint else None
+    return head or brought or ("bottleneck" if num_classes else "none")
+
+
+def _create_2d(backbone: str, *, pretrained: bool) -> nn.Module:
+    if not timm.is_model(backbone):
+        raise unknown_name("backbone", backbone, timm.list_models(), "timm.list_models() lists all.")
+    try:
+        return timm.create_model(backbone, pretrained=pretrained)
+    except Exception as error:  # whatever the Hub's client raises; it goes on as ours, with its cause
+        if not pretrained:
+            raise
+        raise WeightsError(
+            f"timm could not give ImageNet weights for {backbone!r} ({type(error).__name__}: {str(error).strip()[:200]}); "
+            "check the connection, or pass the path of a file with them as pretrained="
+        ) from error
+
+
+def _assemble(
+    name: str,
+    spec: ModelSpec,
+    model2d: nn.Module,
+    keep_weights: bool,
+    head: str,
+    num_classes: int,
+    checkpoint: Checkpoint | None,
+) -> VideoReID:
+    plan = resolve_plan(spec.plan)
+    if keep_weights:
+        backbone = inflate(model2d, plan, spec.init)
+    else:
+        backbone = build_3d(model2d, plan)
+        draw_kernels(backbone, model2d.state_dict())
+    if spec.non_local is not None:
+        insert_non_local(backbone, spec.non_local)
+    aggregate = create_aggregate(spec.aggregate, backbone.num_features)
+    if checkpoint is not None and checkpoint.embedding_dim is not None and head == "bottleneck":
+        spec = replace(spec, embedding_dim=checkpoint.embedding_dim)
+    return VideoReID(backbone, aggregate, _create_head(head, aggregate.num_features, num_classes, spec), name=name, spec=spec)
+
+
+def _create_head(kind: str, features: int, num_classes: int, spec: ModelSpec) -> Head:
+    if kind == "none":
+        return LinearHead(features)
+    if kind == "bottleneck":
+        return BottleneckHead(features, num_classes, spec.embedding_dim, spec.dropout)
+    return HEADS[kind](features, num_classes)
+
+
+def _with_statistics(spec: ModelSpec, model2d: nn.Module, overrides: Mapping[str, Any]) -> ModelSpec:
+    if "clip" in overrides:
+        return spec
+    config: Any = model2d.pretrained_cfg
+    return replace(spec, clip=replace(spec.clip, mean=tuple(config["mean"]), std=tuple(config["std"])))
+
+
+def _origin(model2d: nn.Module) -> str:
+    config: Any = model2d.pretrained_cfg
+    return f"{config.get('architecture')}.{config.get('tag')}"
+
+
+def _fresh(model: VideoReID) -> tuple[str, ...]:
+    return tuple(name for name in model.state_dict() if not name.startswith("backbone.") or ".non_local_" in name)

@@ -1,0 +1,144 @@
+"""What a model is, as data: backbone, temporal plan, non-local blocks, aggregation, and the clips that it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
+
+from nlreid.data.transforms import EvaluationTransform
+from nlreid.errors import InputError, unknown_name
+from nlreid.inflation.plans import TemporalPlan
+from nlreid.inflation.weights import Init
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """The clips that a model was made for (paper Sec. 4.2).
+
+    Args:
+        frames: Frames of a clip.
+        stride: Distance of the frames of a training clip, in frames of the video.
+        size: Height and width of a frame, in pixels.
+        mean: Per-channel mean (RGB, scale 0..1) that is subtracted.
+        std: Per-channel standard deviation that is divided by.
+    """
+
+    frames: int = 8
+    stride: int = 8
+    size: tuple[int, int] = (256, 128)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.stride < 1 or len(self.size) != 2 or min(self.size) < 1:
+            raise InputError(f"frames, stride and both sides of size are whole numbers from 1; got {self}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise InputError(f"mean and std have one value a channel (RGB), std above 0; got {self.mean} and {self.std}")
+
+    def transform(self) -> EvaluationTransform:
+        """What turns uint8 frames `(t, h, w, 3)` into the clip `(3, t, *size)` that the model wants, without randomness."""
+        return EvaluationTransform(self.size, self.mean, self.std)
+
+
+@dataclass(frozen=True)
+class NonLocalSpec:
+    """Where non-local blocks stand and what they compute (paper Sec. 3.2).
+
+    Args:
+        blocks: Per stage, the blocks behind which one stands, counted from 0; `None` is the paper's five, see
+            `nlreid.models.placement.default_blocks`.
+        pairwise: The pairwise function, see `nlreid.NonLocalBlock`.
+        scale: Factor of softmax affinities; `"1/sqrt(d)"` with d the inner channels, as several published checkpoints have it.
+        subsample: Spatial max-pooling of the keys; 1 is none.
+        subsample_order: Whether keys are pooled `"before"` or `"after"` their convolution.
+    """
+
+    blocks: tuple[tuple[int, ...], ...] | None = None
+    pairwise: str = "embedded_gaussian"
+    scale: float | Literal["1/sqrt(d)"] = 1.0
+    subsample: int = 1
+    subsample_order: str = "before"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model of the zoo.
+
+    Args:
+        backbone: Name of a 2D network of timm, with or without the tag of its weights.
+        plan: Temporal plan: a name of `nlreid.inflation.PLANS`, a `TemporalPlan`, or a mapping of a plan's changed fields.
+        init: How 2D kernels are inflated, `"mean"` or `"center"`.
+        non_local: The non-local blocks; `None` is none.
+        aggregate: How the feature map becomes one vector: `"average"`, `"max"`, `"rnn"` or `"attention"` (paper Fig. 1).
+        embedding_dim: Size of the embedding of a bottleneck head.
+        dropout: Dropout of a bottleneck head.
+        clip: The clips that the model wants.
+    """
+
+    backbone: str = "resnet50"
+    plan: str | TemporalPlan | Mapping[str, Any] = "i3d"
+    init: Init = "mean"
+    non_local: NonLocalSpec | None = None
+    aggregate: str = "average"
+    embedding_dim: int = 512
+    dropout: float = 0.5
+    clip: ClipSpec = field(default_factory=ClipSpec)
+
+    def override(self, changes: Mapping[str, Any]) -> ModelSpec:
+        """This spec with some fields changed.
+
+        >>> ModelSpec().override({"non_local": {"pairwise": "gaussian"}, "clip": {"frames": 4}}).clip.frames
+        4
+
+        Args:
+            changes: New values by field. `non_local` also takes `True`, `False` and a mapping of its fields, `clip` a mapping.
+
+        Raises:
+            UnknownNameError: If there is no such field.
+            InputError: If a value does not fit.
+        """
+        changes = dict(changes)
+        for key in changes:
+            _check_field(ModelSpec, key, "override")
+        if "non_local" in changes:
+            changes["non_local"] = self._non_local(changes["non_local"])
+        if isinstance(changes.get("clip"), Mapping):
+            changes["clip"] = _replace(self.clip, changes["clip"], "field of clip")
+        return replace(self, **changes)
+
+    def _non_local(self, value: Any) -> NonLocalSpec | None:
+        if isinstance(value, Mapping):
+            return _replace(self.non_local or NonLocalSpec(), value, "field of non_local")
+        if value is None or value is False:
+            return None
+        if value is True:
+            return self.non_local or NonLocalSpec()
+        if isinstance(value, NonLocalSpec):
+            return value
+        raise InputError(f"non_local is True, False, a mapping or a NonLocalSpec; got {value!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold."""
+        return asdict(self)
+
+
+def _replace(spec: T, changes: Mapping[str, Any], kind: str) -> T:
+    for key in changes:
+        _check_field(type(spec), key, kind)
+    as_tuples = {key: _as_tuple(value) for key, value in changes.items()}
+    return replace(spec, **as_tuples)  # type: ignore[type-var]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(entry) for entry in value) if isinstance(value, list | tuple) else value
+
+
+def _check_field(spec: Any, key: str, kind: str) -> None:
+    allowed = [entry.name for entry in fields(spec)]
+    if key not in allowed:
+        raise unknown_name(kind, key, allowed)
