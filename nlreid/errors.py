@@ -67,6 +67,4 @@ def import_extra(module: str, extra: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"{module!r} is not installed; install it with: pip install 'nlreid[{extra}]'"
-        ) from error
+        raise MissingExtraError(f"{module!r} is not installed; install it with: pip install 'nlreid[{extra}]'") from error

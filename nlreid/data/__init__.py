@@ -1,0 +1,1 @@
+"""From disk to clips: tracklets, which frames of them, transforms, samplers."""

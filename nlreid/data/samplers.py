@@ -46,9 +46,7 @@ class RandomIdentitySampler(Sampler[int]):
             identities.
     """
 
-    def __init__(
-        self, pids: Sequence[int], p: int = 32, k: int = 4, seed: int = 0, rank: int = 0, world_size: int = 1
-    ) -> None:
+    def __init__(self, pids: Sequence[int], p: int = 32, k: int = 4, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
         super().__init__()
         for name, value, least in (("p", p, 2), ("k", k, 1), ("seed", seed, 0), ("world_size", world_size, 1)):
             if value < least:

@@ -12,7 +12,7 @@ from nlreid.inflation.backbone import Backbone3d, insert_after
 from nlreid.inflation.layouts import assign_frames, layout_of
 from nlreid.inflation.plans import TemporalPlan, resolve_plan
 from nlreid.inflation.rules import Site
-from nlreid.inflation.weights import Init, check_init, inflate_state_dict
+from nlreid.inflation.weights import Init, check_init, load_inflated
 from nlreid.layers.conv3d import SeparableConv3d
 
 
@@ -48,8 +48,7 @@ def inflate(model2d: nn.Module, plan: str | TemporalPlan | Mapping[str, Any] = "
             "nlreid.create_model builds its networks and loads their own checkpoints"
         )
     backbone = build_3d(model2d, plan)
-    state = {name: tensor.detach() for name, tensor in model2d.state_dict().items()}
-    backbone.load_state_dict(inflate_state_dict(state, backbone, init))
+    load_inflated(backbone, model2d.state_dict(), init)
     trained = dict(model2d.named_parameters())
     for name, parameter in backbone.named_parameters():
         parameter.requires_grad_(trained[name].requires_grad if name in trained else True)

@@ -96,32 +96,52 @@ def inflate_state_dict(state_dict: Tensors, backbone: nn.Module, init: Init = "m
         InputError: If `backbone` is no inflated network.
         WeightsError: If tensors are missing, left over, or do not fit; it names them.
     """
+    source = _checked_source(state_dict, backbone, init)
+    return {**backbone.state_dict(), **dict(_inflate(backbone, "", source, init))}
+
+
+def load_inflated(backbone: nn.Module, state_dict: Tensors, init: Init = "mean") -> None:
+    """Fill a 3D network from the tensors of a 2D one, a tensor at a time, so that no second copy is held.
+
+    Args:
+        backbone: As in `inflate_state_dict`; it is changed only if everything fits.
+        state_dict: As in `inflate_state_dict`.
+        init: As in `inflate_state_dict`.
+
+    Raises:
+        InputError: As in `inflate_state_dict`.
+        WeightsError: As in `inflate_state_dict`.
+    """
+    source = _checked_source(state_dict, backbone, init)
+    own = backbone.state_dict()
+    with torch.no_grad():
+        for name, tensor in _inflate(backbone, "", source, init):
+            own[name].copy_(tensor)
+
+
+def _checked_source(state_dict: Tensors, backbone: nn.Module, init: Init) -> dict[str, Tensor]:
     check_init(init)
     head = getattr(backbone, "dropped", None)
     if head is None:
         raise InputError(f"state dicts are inflated to fit a network of nlreid.inflate; got {type(backbone).__qualname__}")
-    own = backbone.state_dict()
-    added = {name: tensor for name, tensor in own.items() if ".non_local_" in name}
     source = {name: tensor for name, tensor in state_dict.items() if name.split(".")[0] not in head}
-    inflated = dict(_inflate(backbone, "", source, init))
-    counters = {name: own[name] for name in own.keys() - inflated.keys() if name.endswith("num_batches_tracked")}
-    inflated |= counters | added
-    unfit = [
-        f"{name}: {tuple(inflated[name].shape)} for {tuple(own[name].shape)}"
-        for name in inflated.keys() & own.keys()
-        if inflated[name].shape != own[name].shape
-    ]
-    missing, extra = own.keys() - inflated.keys(), inflated.keys() - own.keys()
-    if missing or extra or unfit:
-        raise WeightsError(
-            "the 2D tensors are not those of this network: "
-            + "; ".join(
-                f"{len(names)} {what} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
-                for what, names in (("missing", missing), ("left over", extra), ("of another shape", unfit))
-                if names
-            )
-        )
-    return inflated
+    shapes = {name: tensor.to("meta") for name, tensor in source.items()}
+    inflated = {name: tensor.shape for name, tensor in _inflate(backbone, "", shapes, init)}
+    own = {name: tensor.shape for name, tensor in backbone.state_dict().items()}
+    may_stay = {name for name in own if ".non_local_" in name or name.endswith("num_batches_tracked")}
+    problems = {
+        "missing": own.keys() - inflated.keys() - may_stay,
+        "left over": inflated.keys() - own.keys(),
+        "of another shape": {name for name in inflated.keys() & own.keys() if inflated[name] != own[name]},
+    }
+    if any(problems.values()):
+        named = (f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names)
+        raise WeightsError("the 2D tensors are not those of this network's source: " + "; ".join(named))
+    return source
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _inflate(module: nn.Module, prefix: str, source: Tensors, init: Init) -> Iterator[tuple[str, Tensor]]:
@@ -156,10 +176,11 @@ def _standardised(conv: StandardisedConv3d, tensors: Tensors, init: Init) -> dic
 
 def _separable(pair: SeparableConv3d, tensors: Tensors, init: Init) -> dict[str, Tensor]:
     # The temporal half spreads each channel over the frames, the spatial half is the 2D kernel: together the inflation.
-    identity = torch.eye(pair.temporal.in_channels)[:, :, None, None].to(pair.temporal.weight)
     inflated = {f"spatial.{name}": tensor for name, tensor in tensors.items()}
-    if "weight" in tensors:
-        inflated["spatial.weight"] = tensors["weight"].unsqueeze(2)
+    if "weight" not in tensors:
+        return inflated
+    identity = torch.eye(pair.temporal.in_channels, device=tensors["weight"].device)[:, :, None, None]
+    inflated["spatial.weight"] = tensors["weight"].unsqueeze(2)
     return inflated | {"temporal.weight": inflate_kernel(identity, pair.temporal.kernel_size[0], init)}
 
 

@@ -84,9 +84,7 @@ class Head(nn.Module, ABC):
             InputError: If `x` has another shape.
         """
         if x.ndim != 2 or x.shape[1] != self.in_features:
-            raise InputError(
-                f"{type(self).__name__} wants pooled features (b, {self.in_features}); got {tuple(x.shape)}"
-            )
+            raise InputError(f"{type(self).__name__} wants pooled features (b, {self.in_features}); got {tuple(x.shape)}")
         embedding, classified = self._embed(x)
         return ReIDOutput(embedding, None if self.classifier is None else self.classifier(classified))
 

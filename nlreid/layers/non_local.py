@@ -20,7 +20,7 @@ class NonLocalBlock(nn.Module):
     """`x + norm(out(y))`, where `y_i` gathers `g(x_j)` from all positions j, weighted by affinity (paper Eq. 1-2).
 
     The block starts as the identity, exactly, in train and in eval mode: the scale and shift of its norm start at
-    zero. No activation follows. No affinity builds the matrix of all pairs, so time and memory allow whole clips.
+    zero. No activation follows. No affinity builds the matrix of all pairs: memory grows with the positions, not their square.
 
     >>> block = NonLocalBlock(16, pairwise="dot_product")
     >>> x = torch.rand(2, 16, 4, 8, 4)
@@ -167,9 +167,7 @@ def _embed(conv: nn.Conv3d | None, x: Tensor) -> Tensor:
     return x if conv is None else conv(x)
 
 
-def _check_arguments(
-    channels: int, inner: int, pairwise: str, scale: float, subsample: int, subsample_order: str
-) -> None:
+def _check_arguments(channels: int, inner: int, pairwise: str, scale: float, subsample: int, subsample_order: str) -> None:
     if pairwise not in PAIRWISE:
         raise unknown_name("pairwise function", pairwise, PAIRWISE)
     if subsample_order not in ("before", "after"):

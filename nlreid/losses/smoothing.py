@@ -70,8 +70,7 @@ class LabelSmoothingCrossEntropy(nn.Module):
         """
         if not logits.is_floating_point() or logits.ndim != 2 or logits.numel() == 0:
             raise InputError(
-                f"logits must be floating, (batch, classes), with no empty axis; "
-                f"got {logits.dtype} {tuple(logits.shape)}"
+                f"logits must be floating, (batch, classes), with no empty axis; got {logits.dtype} {tuple(logits.shape)}"
             )
         batch, classes = logits.shape
         check_labels(labels, batch)

@@ -46,9 +46,7 @@ class BatchHardTripletLoss(nn.Module):
         UnknownNameError: If `margin` is a string other than `"soft"`, or `metric` is unknown.
     """
 
-    def __init__(
-        self, margin: float | Literal["soft"] = 0.3, metric: Literal["euclidean", "cosine"] = "euclidean"
-    ) -> None:
+    def __init__(self, margin: float | Literal["soft"] = 0.3, metric: Literal["euclidean", "cosine"] = "euclidean") -> None:
         super().__init__()
         if isinstance(margin, str):
             if margin != "soft":

@@ -89,16 +89,13 @@ def _inflated(model: VideoReID, checkpoint: Checkpoint, init: Init) -> dict[str,
 
 
 def _without_other_head(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    classifier = "head.classifier.weight"
+    other = ""
     if _head_of(tensors) != _head_of(own):
         other = "head."
-    elif (
-        any(name in own and own[name].shape != tensors[name].shape for name in tensors if name.startswith("head.classifier."))
-        or "head.classifier.weight" not in own
-    ):
+    elif classifier in tensors and (classifier not in own or own[classifier].shape != tensors[classifier].shape):
         other = "head.classifier."
-    else:
-        return tensors
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(other)}
+    return {name: tensor for name, tensor in tensors.items() if not (other and name.startswith(other))}
 
 
 def _head_of(tensors: Mapping[str, Tensor]) -> str | None:

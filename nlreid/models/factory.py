@@ -34,6 +34,7 @@ def create_model(
 ) -> VideoReID:
     """Make a model of the zoo.
 
+    >>> import torch
     >>> model = create_model("test_r3d_nl", num_classes=10)
     >>> out = model.eval()(torch.zeros(2, 3, 4, 64, 32))
     >>> out.embedding.shape, out.logits.shape

@@ -17,6 +17,13 @@ GEOMETRIES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _same_weights_every_run():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 def clip(channels: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(2, channels, 6, 9, 8, generator=torch.Generator().manual_seed(seed))
 
@@ -75,8 +82,7 @@ def test_the_factorised_pair_written_out(kernel, stride, padding, _dilation):
         nn.init.uniform_(tensor, 0.5, 1.5)
     x = F.conv3d(clip(3), conv.spatial.weight, stride=(1, *stride[1:]), padding=(0, *padding[1:]))
     mean, var, weight, bias = (
-        tensor.view(-1, 1, 1, 1)
-        for tensor in (conv.norm.running_mean, conv.norm.running_var, conv.norm.weight, conv.norm.bias)
+        tensor.view(-1, 1, 1, 1) for tensor in (conv.norm.running_mean, conv.norm.running_var, conv.norm.weight, conv.norm.bias)
     )
     x = ((x - mean) / (var + conv.norm.eps).sqrt() * weight + bias).clamp(min=0)
     wanted = F.conv3d(x, conv.temporal.weight, stride=(stride[0], 1, 1), padding=(padding[0], 0, 0))

@@ -1,0 +1,50 @@
+"""The command line: `nlreid models · info · embed · search`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import nlreid
+from nlreid.cli import embed, info, models, search
+from nlreid.errors import NLReIDError
+
+COMMANDS = (models, info, embed, search)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(prog="nlreid", description=nlreid.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"nlreid {nlreid.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; errors of the library go to standard error in one line.
+
+    Args:
+        argv: The arguments; by default the process's.
+
+    Returns:
+        The exit status: 0, 1 after an error, 130 after Ctrl-C.
+    """
+    logging.basicConfig(format="nlreid: %(message)s", level=logging.WARNING)
+    arguments = build_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except NLReIDError as error:
+        print(f"nlreid: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nlreid: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `nlreid models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

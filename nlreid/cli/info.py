@@ -1,0 +1,62 @@
+"""`nlreid info MODEL`: what a model is, computed from the model itself."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nlreid.layers.non_local import NonLocalBlock
+from nlreid.models import VideoReID, create_model
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("info", help="describe a model", description="Describe a model: size, cost, clips, structure.")
+    parser.add_argument("model", help="a name of `nlreid models`")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print what the model is."""
+    for label, value in describe(create_model(arguments.model).eval()).items():
+        print(f"{label:20} {value}")
+
+
+def describe(model: VideoReID) -> dict[str, str]:
+    """What there is to say about a model, a label each.
+
+    Args:
+        model: The model, in evaluation mode; it is moved to the meta device.
+    """
+    spec, backbone = model.clip_spec, model.backbone
+    blocks = [name.removeprefix("backbone.") for name, module in model.named_modules() if isinstance(module, NonLocalBlock)]
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    height, width = spec.size
+    return {
+        "model": model.name,
+        "backbone": f"{model.spec.backbone}, plan {backbone.plan.name} ({backbone.plan.source})",
+        "non-local blocks": ", ".join(blocks) or "none",
+        "aggregate": model.spec.aggregate,
+        "parameters": f"{parameters:,}",
+        "embedding": f"{model.embedding_dim} values",
+        "clip": f"{spec.frames} frames, every {spec.stride} in training, {height} x {width} pixels",
+        "shortest clip": f"{backbone.min_frames} frames of {backbone.stride} x {backbone.stride} pixels",
+        "mean, std": f"{spec.mean}, {spec.std}",
+        "cost of a clip": f"{multiply_adds(model) / 1e9:.2f} G multiply-adds",
+    }
+
+
+def multiply_adds(model: VideoReID) -> float:
+    """Multiply-adds of one clip of the model's own size, counted without computing anything.
+
+    Args:
+        model: The model, in evaluation mode; it is moved to the meta device.
+    """
+    spec = model.clip_spec
+    clip = torch.zeros(1, 3, spec.frames, *spec.size, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.to("meta")(clip)
+    return int(counter.get_total_flops()) / 2

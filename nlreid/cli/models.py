@@ -1,0 +1,29 @@
+"""`nlreid models`: what there is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from nlreid.inflation.plans import resolve_plan
+from nlreid.models import MODELS, list_models
+from nlreid.models.factory import tags
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "models", help="list the models", description="List the models and the weights that each can load."
+    )
+    parser.add_argument("pattern", nargs="?", default="*", help="shell-style wildcards, as in '*_nl' (default: all)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print a line for each model."""
+    print(f"{'model':24} {'backbone':12} {'plan':10} {'non-local':10} {'aggregate':10} weights")
+    for name in list_models(arguments.pattern):
+        spec = MODELS[name]
+        non_local = spec.non_local.pairwise.replace("embedded_gaussian", "yes") if spec.non_local else "-"
+        plan = resolve_plan(spec.plan).name
+        print(f"{name:24} {spec.backbone:12} {plan:10} {non_local:10} {spec.aggregate:10} {', '.join(tags(name)) or '-'}")

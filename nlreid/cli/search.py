@@ -1,0 +1,52 @@
+"""`nlreid search`: who in a file of embeddings looks most like one of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlreid.embedding import Embeddings
+from nlreid.errors import InputError
+from nlreid.evaluation.search import nearest
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "search",
+        help="rank embedded people by likeness",
+        description="Rank the embedded tracks by their likeness to one of them.",
+    )
+    parser.add_argument("people", metavar="FILE", type=Path, help="embeddings that `nlreid embed` wrote")
+    parser.add_argument("--query", metavar="TRACK", required=True, help="name of the track to look for")
+    parser.add_argument(
+        "--in", dest="gallery", metavar="FILE", type=Path, help="look in these embeddings (default: the same file)"
+    )
+    parser.add_argument("--top", type=int, default=5, help="how many to show (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the ranking."""
+    people = Embeddings.load(arguments.people)
+    row = people.index(arguments.query)
+    gallery = Embeddings.load(arguments.gallery) if arguments.gallery else people
+    if gallery.model != people.model:
+        raise InputError(f"embeddings of different models cannot be compared: {people.model!r} and {gallery.model!r}")
+    others = torch.tensor([index for index in range(len(gallery)) if gallery is not people or index != row])
+    if not len(others):
+        raise InputError(f"{arguments.people} holds track {arguments.query!r} alone; there is nothing to rank")
+    similarity, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
+    print(f"query: track {arguments.query} ({_span(people, row)})")
+    print(f"{'rank':>4}  {'track':12} {'cosine':>7}  frames")
+    for rank, (value, index) in enumerate(zip(similarity[0].tolist(), others[ranked[0]].tolist(), strict=True), start=1):
+        print(f"{rank:4}  {gallery.tracks[index].name:12} {value:7.4f}  {_span(gallery, index)}")
+
+
+def _span(people: Embeddings, row: int) -> str:
+    track = people.tracks[row]
+    where = "" if track.first is None else f" from {track.first} to {track.last}"
+    return f"{track.frames}{where}"

@@ -1,0 +1,141 @@
+"""`embed`: tracklets in, one vector each out (paper Sec. 4.2, testing)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nlreid.data.clips import consecutive
+from nlreid.data.tracklet import Tracklet
+from nlreid.embedding.embeddings import Embeddings, TrackInfo
+from nlreid.errors import InputError
+from nlreid.hub.progress import progress_bar
+from nlreid.models.network import VideoReID
+
+
+def embed(
+    model: VideoReID,
+    tracklets: Iterable[Tracklet],
+    *,
+    batch_size: int = 16,
+    device: torch.device | str | None = None,
+    autocast: torch.dtype | None = None,
+    progress: bool = True,
+) -> Embeddings:
+    """Embed tracklets: divide each into consecutive clips, embed them, average, scale to length one.
+
+    Clips have `model.clip_spec.frames` frames and do not overlap; a short rest is stretched in time (see
+    `nlreid.data.clips.consecutive`). Tracklets are taken one at a time, and let go as soon as their clips are made, so that an
+    iterator over a long video needs the memory of a batch. Clips of several tracklets share a batch; the batch size changes
+    results by no more than rounding.
+
+    Args:
+        model: The network. It runs in evaluation mode and is left in the mode that it was in.
+        tracklets: What to embed; names are unique.
+        batch_size: Clips that run together.
+        device: Where to run; the model is moved there. By default where it is.
+        autocast: `torch.bfloat16` or `torch.float16` runs the network in mixed precision.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        One float32 row of length one for each tracklet, in the order given, on the CPU.
+
+    Raises:
+        InputError: If a name comes twice, `batch_size` is below 1, there is no tracklet, or an embedding is not finite.
+        DataError: If a picture cannot be read.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size is at least 1; got {batch_size}")
+    if device is not None:
+        model.to(device)
+    sums = _Sums()
+    with _evaluation(model), torch.inference_mode():
+        for clips, rows in _batches(
+            progress_bar(tracklets, "embedding", "tracklets", show=progress), model, batch_size, sums.tracks
+        ):
+            sums.add(_run(model, clips, autocast), rows)
+    if not sums.tracks:
+        raise InputError("there is no tracklet to embed")
+    return Embeddings(sums.normalised(), tuple(sums.tracks), f"{model.name}, weights: {model.loaded.source}")
+
+
+@dataclass
+class _Sums:
+    """The clips' embeddings, added up for each tracklet in the order of its clips."""
+
+    tracks: list[TrackInfo] = field(default_factory=list)
+    features: list[Tensor] = field(default_factory=list)
+
+    def add(self, embeddings: Tensor, rows: list[int]) -> None:
+        for embedding, row in zip(embeddings, rows, strict=True):
+            if row == len(self.features):
+                self.features.append(embedding.clone())
+            else:
+                self.features[row] += embedding
+
+    def normalised(self) -> Tensor:
+        features = torch.stack(self.features)
+        finite = features.isfinite().all(dim=1)
+        if not finite.all():
+            name = self.tracks[int(finite.logical_not().nonzero()[0])].name
+            raise InputError(
+                f"the embedding of track {name!r} is not finite; are the model's weights, or autocast to float16, sound?"
+            )
+        return F.normalize(features, dim=1)
+
+
+def _batches(
+    tracklets: Iterable[Tracklet], model: VideoReID, batch_size: int, tracks: list[TrackInfo]
+) -> Iterator[tuple[list[Tensor], list[int]]]:
+    clips: list[Tensor] = []
+    rows: list[int] = []
+    names: set[str] = set()
+    for row, tracklet in enumerate(tracklets):
+        if tracklet.name in names:
+            raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
+        names.add(tracklet.name)
+        tracks.append(_info(tracklet))
+        for clip in _clips(tracklet, model):
+            clips.append(clip)
+            rows.append(row)
+            if len(clips) == batch_size:
+                yield clips, rows
+                clips, rows = [], []
+    if clips:
+        yield clips, rows
+
+
+def _clips(tracklet: Tracklet, model: VideoReID) -> Iterator[Tensor]:
+    spec = model.clip_spec
+    transform = spec.transform()
+    for indices in consecutive(len(tracklet), max(spec.frames, model.backbone.min_frames)):
+        yield transform(tracklet.read(indices, spec.size))  # (3, t, h, w)
+
+
+def _run(model: VideoReID, clips: list[Tensor], autocast: torch.dtype | None) -> Tensor:
+    device = next(model.parameters()).device
+    batch = torch.stack(clips).to(device, next(model.parameters()).dtype)  # (b, 3, t, h, w)
+    with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+        output = model(batch)
+    embedding: Tensor = output.embedding
+    return embedding.float().cpu()
+
+
+def _info(tracklet: Tracklet) -> TrackInfo:
+    numbers = tracklet.frame_numbers or (None,)
+    return TrackInfo(tracklet.name, len(tracklet), numbers[0], numbers[-1], tracklet.pid, tracklet.camid)
+
+
+@contextmanager
+def _evaluation(model: VideoReID) -> Iterator[None]:
+    training = model.training
+    try:
+        model.eval()
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,24 @@
+"""Progress bars: the Hub client's, so that one switch (`HF_HUB_DISABLE_PROGRESS_BARS`) silences downloads and these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+T = TypeVar("T")
+
+
+def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool) -> Iterator[T]:
+    """The same items, with a progress bar on standard error while they are consumed.
+
+    Args:
+        items: What is gone through; its length, where it has one, is the bar's.
+        description: What is done.
+        unit: What is counted.
+        show: `False` shows nothing.
+    """
+    total = len(items) if isinstance(items, Sized) else None
+    with tqdm(items, desc=description, unit=f" {unit}", total=total, disable=not show) as bar:  # type: ignore[no-untyped-call]
+        yield from bar
