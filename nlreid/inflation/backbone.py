@@ -137,10 +137,14 @@ def _recompute_contexts(step: nn.Module) -> tuple[AbstractContextManager[None], 
 def _running_statistics_kept(step: nn.Module) -> Iterator[None]:
     """Running statistics are updated in the forward pass; the recomputation must not update them again."""
     norms = [module for module in step.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    counters = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, counter in zip(norms, momenta, counters, strict=True):
+            norm.momentum = momentum
+            if counter is not None and norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.copy_(counter)

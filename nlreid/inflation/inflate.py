@@ -61,6 +61,7 @@ def build_3d(model2d: nn.Module, plan: TemporalPlan) -> Backbone3d:
     frames = assign_frames(model2d, layout, plan)
     children = {name: Site(name, frames).convert(model2d.get_submodule(name)) for name in layout.children()}
     stages = layout.stage_names(model2d)
+    pooled = plan.stem_pool or not layout.stem_pool
     backbone = Backbone3d(
         children,
         plan,
@@ -69,9 +70,9 @@ def build_3d(model2d: nn.Module, plan: TemporalPlan) -> Backbone3d:
         block_holders=layout.block_holders(model2d),
         dropped=layout.head,
         in_channels=next(module.in_channels for module in model2d.modules() if isinstance(module, nn.Conv2d)),
-        stride=int(model2d.feature_info[-1]["reduction"]),  # type: ignore[index]
+        stride=int(model2d.feature_info[-1]["reduction"]) // (1 if pooled else 2),  # type: ignore[index]
     )
-    if not plan.stem_pool and layout.stem_pool:
+    if not pooled:
         backbone.set_submodule(layout.stem_pool, nn.Identity())
     if plan.pool_after_first_stage > 1:
         window = (plan.pool_after_first_stage, 1, 1)

@@ -15,6 +15,7 @@ from torch import nn
 from nlreid.errors import InputError, UnknownNameError, WeightsError, unknown_name
 from nlreid.inflation.inflate import build_3d, draw_kernels, inflate
 from nlreid.inflation.plans import resolve_plan
+from nlreid.inflation.weights import check_init
 from nlreid.layers.aggregate import create_aggregate
 from nlreid.layers.heads import HEADS, BottleneckHead, Head, LinearHead
 from nlreid.models.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
@@ -62,6 +63,7 @@ def create_model(
     base, _, tag = name.partition(".")
     spec = model_spec(base).override(overrides)
     source = _resolve_source(base, tag, pretrained)
+    check_init(spec.init)
     _check_head(head, num_classes)
     checkpoint = read_checkpoint(source) if isinstance(source, Path) else None
     from_2d = source == IMAGENET or (checkpoint is not None and checkpoint.is_2d)

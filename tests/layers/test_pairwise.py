@@ -84,8 +84,9 @@ def test_the_fused_kernels_would_refuse_other_layouts(v):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_concatenation_sums_many_half_precision_values_in_full(dtype):
     generator = torch.Generator().manual_seed(0)
-    q, k = (torch.randn(1, n, 4, generator=generator).to(dtype) for n in (5, 4096))
-    v, weight = (1 + torch.rand(1, 4096, 2, generator=generator)).to(dtype), torch.randn(8, generator=generator)
+    # a_i near 64 and b_j near -64: the two running sums nearly cancel, and would show it if they were rounded
+    q, k = ((offset + torch.randn(1, n, 1, generator=generator)).to(dtype) for offset, n in ((64, 5), (-64, 4096)))
+    v, weight = (1 + torch.rand(1, 4096, 2, generator=generator)).to(dtype), torch.ones(2)
     y = PAIRWISE["concatenation"].apply(q, k, v, weight=weight)
     wanted = matrix("concatenation", q.double(), k.double(), weight=weight.double()) @ v.double()
     assert y.dtype == dtype

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nlreid.data.tracklet import Tracklet
+from nlreid.data.transforms import resize
+from nlreid.errors import DataError, InputError
+
+
+def pictures(*sizes, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in sizes]
+
+
+def test_pictures_of_several_sizes_are_read_at_one_size_in_the_order_asked():
+    frames = pictures((16, 8), (20, 10), (16, 8))
+    read = Tracklet("1", frames).read([2, 0, 2], (16, 8))
+    assert read.dtype == torch.uint8
+    assert read.shape == (3, 16, 8, 3)
+    for picture, index in zip(read, [2, 0, 2], strict=True):
+        np.testing.assert_array_equal(picture.numpy(), frames[index])
+    small = Tracklet("1", frames).read([1], (10, 5))
+    torch.testing.assert_close(small, resize(torch.from_numpy(frames[1])[None], (10, 5)), rtol=0, atol=0)
+
+
+def test_a_picture_is_decoded_once_however_often_it_is_asked_for(tmp_path, monkeypatch):
+    opened = []
+    genuine = Image.open
+    Image.fromarray(pictures((4, 4))[0]).save(tmp_path / "1.png")
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or genuine(path))
+    read = Tracklet("1", [tmp_path / "1.png"]).read([0, 0, 0], (4, 4))
+    assert opened == [tmp_path / "1.png"]
+    assert torch.equal(read[0], read[2])
+
+
+def test_pictures_in_files_equal_pictures_in_memory(tmp_path):
+    frames = pictures((6, 4), (8, 5))
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for path, frame in zip(paths, frames, strict=True):
+        Image.fromarray(frame).save(path)
+    assert torch.equal(Tracklet("a", paths).read([0, 1], (6, 4)), Tracklet("a", frames).read([0, 1], (6, 4)))
+
+
+def test_views_are_read_as_they_look():
+    frame = pictures((8, 8))[0]
+    read = Tracklet("1", [frame[:, ::-1]]).read([0], (8, 8))
+    np.testing.assert_array_equal(read[0].numpy(), frame[:, ::-1])
+
+
+def test_grey_and_palette_files_become_rgb(tmp_path):
+    for mode in ("L", "P", "RGBA", "1"):
+        Image.new(mode, (4, 6)).save(tmp_path / f"{mode}.png")
+        assert Tracklet("1", [tmp_path / f"{mode}.png"]).read([0], (6, 4)).shape == (1, 6, 4, 3)
+
+
+def test_a_tracklet_without_frames_or_with_other_numbers_is_refused():
+    with pytest.raises(InputError, match="'7' has no frames"):
+        Tracklet("7", [])
+    with pytest.raises(InputError, match="has 2 frames but 1 frame numbers"):
+        Tracklet("7", pictures((4, 4), (4, 4)), frame_numbers=(1,))
+    assert len(Tracklet("7", pictures((4, 4), (4, 4)), frame_numbers=(1, 2))) == 2
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
+def test_a_picture_of_another_kind_is_named(bad):
+    tracklet = Tracklet("7", [*pictures((4, 4)), bad])
+    with pytest.raises(InputError, match="frame 1 of tracklet '7' must be uint8 RGB"):
+        tracklet.read([1], (4, 4))
+
+
+def test_a_missing_or_cut_image_file_is_named(tmp_path):
+    whole = tmp_path / "whole.png"
+    Image.fromarray(pictures((32, 32))[0]).save(whole)
+    (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:200])
+    for name in ("missing.png", "cut.png"):
+        with pytest.raises(DataError, match=name):
+            Tracklet("1", [tmp_path / name]).read([0], (4, 4))
