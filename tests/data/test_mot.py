@@ -286,15 +286,16 @@ def test_what_is_clipped_outside_or_bad_is_reported(synthetic, tmp_path, caplog)
 
 def test_closing_early_closes_the_video(synthetic, tmp_path, monkeypatch):
     closed = []
+    opened = []  # held, so that nothing but close() ends them
 
-    def noting(_source):
+    def endless():
         try:
             for number in itertools.count(1):
                 yield number, synthetic.picture(1)
         finally:
             closed.append(number)
 
-    monkeypatch.setattr(mot, "read_frames", noting)
+    monkeypatch.setattr(mot, "read_frames", lambda _source: opened.append(endless()) or opened[-1])
     path = write(tmp_path, "1,1,0,0,9,9", "5,2,0,0,9,9")
     tracklets = read_video_tracklets(tmp_path, path)
     next(tracklets)
