@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import networkx
+import networkx  # comes with laptrack, whose results are its graphs
 import numpy as np
 from laptrack import LapTrack
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def check_output(path: Path) -> None:
 def detect_people(video: Path, stride: int, magnify: float, threshold: float) -> list[Detections]:
     """Look for people in every `stride`-th frame."""
     detector = cv2.HOGDescriptor()
-    detector.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]
+    detector.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
     found = []
     for number, picture in tqdm(read_frames(video), desc="detecting", unit="frame", total=expected_frames(video)):
         if (number - 1) % stride == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from nlreid.embedding.whole_file import write_whole
 from nlreid.errors import DataError, InputError, unknown_name
 
 FORMAT = 1
@@ -30,6 +31,9 @@ class TrackInfo:
         last: Number of its last frame.
         pid: The person's identity, where it is known.
         camid: The camera's number, where it is known.
+
+    Raises:
+        InputError: If `name` is no text, `frames` is below 1, or a number is not whole.
     """
 
     name: str
@@ -38,6 +42,16 @@ class TrackInfo:
     last: int | None = None
     pid: int | None = None
     camid: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"the name of a track is text; got {self.name!r}")
+        for key in ("frames", "first", "last", "pid", "camid"):
+            value = getattr(self, key)
+            if value is not None or key == "frames":
+                object.__setattr__(self, key, _whole(key, value))  # whole numbers of numpy and torch become Python's
+        if self.frames < 1:
+            raise InputError(f"a track has at least 1 frame; {self.name!r} has {self.frames}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +63,12 @@ class Embeddings:
     (2, 1)
 
     Args:
-        features: float32 `(n, d)`; `embed` gives rows of length one.
+        features: float32 `(n, d)`, finite; `embed` gives rows of length one.
         tracks: What is known about each row; names are unique.
         model: What made them: name and weights of the model.
 
     Raises:
-        InputError: If `features` has another type or shape, or a name comes twice.
+        InputError: If `features` has another type or shape or is not finite, or a name comes twice.
     """
 
     features: Tensor
@@ -67,6 +81,9 @@ class Embeddings:
                 f"features are float32 (n, d) with a row for each of {len(self.tracks)} tracks; "
                 f"got {self.features.dtype} {tuple(self.features.shape)}"
             )
+        finite = self.features.isfinite().all(dim=1)
+        if not finite.all():
+            raise InputError(f"features are finite; those of track {self.tracks[int(finite.int().argmin())].name!r} are not")
         names = [track.name for track in self.tracks]
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -91,45 +108,59 @@ class Embeddings:
     def save(self, path: str | Path) -> None:
         """Write them as a safetensors file: the tensor `features`, everything else as JSON in its metadata.
 
-        The file is written under a temporary name and renamed, so that it is whole or not there.
+        The file is written under a temporary name and renamed, so that it is whole or not there. The same embeddings give
+        the same bytes.
 
         Raises:
             DataError: If the file cannot be written.
         """
-        path = Path(path)
         about = {"format": FORMAT, "model": self.model, "tracks": [asdict(track) for track in self.tracks]}
         # One metadata key: with more, the bytes of the file depend on the order in which a hash map gives them.
         metadata = {"nlreid": json.dumps(about, sort_keys=True)}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            try:
-                safetensors.torch.save_file({"features": self.features.contiguous().cpu()}, temporary, metadata)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except (OSError, safetensors.SafetensorError) as error:
-            raise DataError(f"{path}: cannot be written ({error})") from error
+        features = self.features.detach().cpu().contiguous()
+        write_whole(path, safetensors.torch.save({"features": features}, metadata))
 
     @classmethod
     def load(cls, path: str | Path) -> Embeddings:
         """Read what `save` wrote.
 
         Raises:
-            DataError: If the file is missing, damaged, or no file of embeddings.
+            DataError: If the file is missing, damaged, of a newer format, or no file of embeddings.
         """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such file; nlreid embed writes files of embeddings")
         try:
             with safetensors.safe_open(path, framework="pt") as file:
-                about: dict[str, Any] = json.loads((file.metadata() or {}).get("nlreid", "null"))
+                about = _described(file.metadata())
+                names = list(file.keys())
+                if names != ["features"]:
+                    raise ValueError(f"its tensors are {', '.join(names[:5]) or 'none'}; wanted is 'features' alone")
                 features = file.get_tensor("features")
-            if about["format"] > FORMAT:
-                raise DataError(
-                    f"{path}: format {about['format']} is newer than {FORMAT}, the newest known here; update nlreid"
-                )
             return cls(features, tuple(TrackInfo(**track) for track in about["tracks"]), about["model"])
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
+        except (OSError, safetensors.SafetensorError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: not a file of embeddings, or a damaged one ({error})") from error
+
+
+def _whole(key: str, value: Any) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError("a truth value")
+        return operator.index(value)
+    except TypeError as error:
+        raise InputError(f"{key} of a track is a whole number; got {value!r}") from error
+
+
+def _described(metadata: dict[str, str] | None) -> dict[str, Any]:
+    about = json.loads((metadata or {}).get("nlreid", "null"))
+    if not isinstance(about, dict):
+        raise ValueError("its metadata does not describe embeddings")
+    version = about.get("format")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"its format is {version!r}; known is {FORMAT}")
+    if version > FORMAT:
+        raise ValueError(f"its format {version} is newer than {FORMAT}, the newest known here; update nlreid")
+    known = {"format": int, "model": str, "tracks": list}
+    if about.keys() != known.keys() or not all(isinstance(about[key], kind) for key, kind in known.items()):
+        raise ValueError(f"its metadata is not what format {FORMAT} has: {', '.join(known)}")
+    return about

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nlreid.data.clips import consecutive
 from nlreid.data.tracklet import Tracklet
+from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings, TrackInfo
 from nlreid.errors import InputError
 from nlreid.hub.progress import progress_bar
@@ -35,7 +35,7 @@ def embed(
     results by no more than rounding.
 
     Args:
-        model: The network. It runs in evaluation mode and is left in the mode that it was in.
+        model: The network. It runs in evaluation mode; it and each of its parts are left in the mode that they were in.
         tracklets: What to embed; names are unique.
         batch_size: Clips that run together.
         device: Where to run; the model is moved there. By default where it is.
@@ -46,13 +46,16 @@ def embed(
         One float32 row of length one for each tracklet, in the order given, on the CPU.
 
     Raises:
-        InputError: If a name comes twice, `batch_size` is below 1, there is no tracklet, or an embedding is not finite.
+        InputError: If a name comes twice, `batch_size` is below 1, there is no tracklet, `device` or `autocast` cannot be
+            used, or an embedding is zero or not finite.
         DataError: If a picture cannot be read.
     """
     if batch_size < 1:
         raise InputError(f"batch_size is at least 1; got {batch_size}")
+    if autocast not in (None, torch.bfloat16, torch.float16):
+        raise InputError(f"autocast is torch.bfloat16, torch.float16 or None; got {autocast}")
     if device is not None:
-        model.to(device)
+        model.to(resolve_device(device))
     sums = _Sums()
     with _evaluation(model), torch.inference_mode():
         for clips, rows in _batches(
@@ -73,20 +76,26 @@ class _Sums:
 
     def add(self, embeddings: Tensor, rows: list[int]) -> None:
         for embedding, row in zip(embeddings, rows, strict=True):
+            if not embedding.isfinite().all():  # said at once, not at the end of a long video
+                raise self._unsound(row)
             if row == len(self.features):
                 self.features.append(embedding.clone())
             else:
                 self.features[row] += embedding
 
     def normalised(self) -> Tensor:
-        features = torch.stack(self.features)
-        finite = features.isfinite().all(dim=1)
-        if not finite.all():
-            name = self.tracks[int(finite.logical_not().nonzero()[0])].name
-            raise InputError(
-                f"the embedding of track {name!r} is not finite; are the model's weights, or autocast to float16, sound?"
-            )
-        return F.normalize(features, dim=1)
+        features = torch.stack(self.features).double()  # whose squares neither overflow nor vanish
+        lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+        sound = (lengths > 0) & lengths.isfinite()
+        if not sound.all():
+            raise self._unsound(int(sound.flatten().int().argmin()))
+        return (features / lengths).float()
+
+    def _unsound(self, row: int) -> InputError:
+        return InputError(
+            f"the embedding of track {self.tracks[row].name!r} is zero or not finite; "
+            "are the model's weights, or autocast to float16, sound?"
+        )
 
 
 def _batches(
@@ -95,17 +104,18 @@ def _batches(
     clips: list[Tensor] = []
     rows: list[int] = []
     names: set[str] = set()
-    for row, tracklet in enumerate(tracklets):
+    for tracklet in tracklets:
         if tracklet.name in names:
             raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
         names.add(tracklet.name)
         tracks.append(_info(tracklet))
         for clip in _clips(tracklet, model):
             clips.append(clip)
-            rows.append(row)
+            rows.append(len(tracks) - 1)
             if len(clips) == batch_size:
                 yield clips, rows
                 clips, rows = [], []
+        del tracklet  # its pictures go before those of the next one come
     if clips:
         yield clips, rows
 
@@ -133,9 +143,10 @@ def _info(tracklet: Tracklet) -> TrackInfo:
 
 @contextmanager
 def _evaluation(model: VideoReID) -> Iterator[None]:
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]  # each its own: a part may be frozen
     try:
         model.eval()
         yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -15,6 +14,11 @@ from torch import Tensor
 from nlreid.errors import WeightsError
 
 WRAPPERS = ("state_dict", "model_state", "model")
+# What a download that went wrong begins with, and what it is.
+_MISTAKES = {
+    b"version https://git-lfs": "a Git LFS pointer, not the file that it points to: fetch that with 'git lfs pull'",
+    b"<": "a web page, not a file of weights: download the file itself",
+}
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -23,41 +27,56 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     Args:
         path: A safetensors file, or one of `torch.save` with a state dict, bare or under one of `WRAPPERS`.
 
+    Returns:
+        The tensors on the CPU, each of the type that it has in the file.
+
     Raises:
-        WeightsError: If the file is missing, damaged, of another format, or holds anything but tensors.
+        WeightsError: If the file is missing, damaged, of another format, or holds anything but dense tensors.
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
+        raise WeightsError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; wanted is a file of weights")
     try:
-        return safetensors.torch.load_file(path) if _is_safetensors(path) else _unwrap(_load_torch(path), path)
-    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise WeightsError(f"{path}: not a file of weights, or a damaged one ({_first_line(error)})") from error
+        content = _read(path)
+    except (WeightsError, MemoryError):
+        raise
+    except Exception as error:  # a damaged pickle can make its reader raise anything; it goes on as ours, with its cause
+        raise WeightsError(f"{path}: not a file of weights, or a damaged one ({_reason(error)})") from error
+    return _unwrap(content, path)
 
 
-def _is_safetensors(path: Path) -> bool:
+def _read(path: Path) -> Any:
     with path.open("rb") as file:
-        start = file.read(9)
-    # eight bytes of header length, then the header, a JSON object
-    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
-
-
-def _load_torch(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+        start = file.read(64)
+    if start[8:9] == b"{":  # eight bytes of header length, then the header, a JSON object
+        return safetensors.torch.load_file(path)
+    if start.startswith((b"PK\x03\x04", b"\x80")):  # an archive; before torch 1.6, one pickle after another
+        return torch.load(path, map_location="cpu", weights_only=True)
+    mistake = next((what for mark, what in _MISTAKES.items() if start.lstrip().startswith(mark)), None)
+    raise WeightsError(f"{path}: {mistake or 'neither a safetensors file nor one of torch.save' + ', but empty' * (not start)}")
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()) or not content:
+    if not isinstance(content, Mapping) or not content or not all(_is_entry(*item) for item in content.items()):
         raise WeightsError(
-            f"{path}: holds no state dict; wanted are tensors by name, bare or under one of {', '.join(WRAPPERS)}"
+            f"{path}: holds no state dict; wanted are dense tensors by name, bare or under one of {', '.join(WRAPPERS)}"
         )
-    return {str(name): tensor for name, tensor in content.items()}
+    return {name: tensor.detach() for name, tensor in content.items()}
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
+def _is_entry(name: object, tensor: object) -> bool:
+    if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        return False
+    return tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+
+
+def _reason(error: Exception) -> str:
+    foreign = re.search(r"GLOBAL (\S+)", str(error))
+    if foreign:
+        return f"it asks for {foreign[1]}, and nothing but tensors is ever read"
+    if "WeightsUnpickler" in str(error):  # followed by paragraphs of advice to read it without protection
+        return "it holds something other than tensors"
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__

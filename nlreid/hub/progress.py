@@ -13,6 +13,8 @@ T = TypeVar("T")
 def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool) -> Iterator[T]:
     """The same items, with a progress bar on standard error while they are consumed.
 
+    Items are taken one at a time, when they are asked for, and not held on to afterwards.
+
     Args:
         items: What is gone through; its length, where it has one, is the bar's.
         description: What is done.
@@ -20,5 +22,8 @@ def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool)
         show: `False` shows nothing.
     """
     total = len(items) if isinstance(items, Sized) else None
-    with tqdm(items, desc=description, unit=f" {unit}", total=total, disable=not show) as bar:  # type: ignore[no-untyped-call]
-        yield from bar
+    with tqdm(desc=description, unit=f" {unit}", total=total, disable=not show) as bar:  # type: ignore[no-untyped-call]
+        for item in items:
+            yield item
+            del item  # a bar that iterates by itself would hold it while the next one is made
+            bar.update()

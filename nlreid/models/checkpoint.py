@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from nlreid.errors import WeightsError
@@ -79,19 +80,32 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init) -> Loa
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}; is it a checkpoint of {model.name!r}?") from error
     model.load_state_dict({**own, **tensors})
-    dropped = {name for name in checkpoint.tensors if name not in tensors and f"backbone.{name}" not in tensors}
+    dropped = _dropped_2d(model, checkpoint) if checkpoint.is_2d else checkpoint.tensors.keys() - tensors.keys()
     return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)))
 
 
 def _inflated(model: VideoReID, checkpoint: Checkpoint, init: Init) -> dict[str, Tensor]:
-    inflated = inflate_state_dict(checkpoint.tensors, model.backbone, init)
+    plan = model.backbone.plan
+    if not plan.inherits:
+        raise WeightsError(f"holds 2D weights, and plan {plan.name!r} cannot inherit any ({plan.source})")
+    # of the network's type before they are divided: half precision would round every slice
+    tensors = {name: tensor.to(_type_in(model, tensor)) for name, tensor in checkpoint.tensors.items()}
+    inflated = inflate_state_dict(tensors, model.backbone, init)
     return {f"backbone.{name}": tensor for name, tensor in inflated.items() if ".non_local_" not in name}
+
+
+def _type_in(model: VideoReID, tensor: Tensor) -> torch.dtype:
+    return next(model.parameters()).dtype if tensor.is_floating_point() else tensor.dtype
+
+
+def _dropped_2d(model: VideoReID, checkpoint: Checkpoint) -> set[str]:
+    return {name for name in checkpoint.tensors if name.split(".")[0] in model.backbone.dropped}
 
 
 def _without_other_head(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
     classifier = "head.classifier.weight"
     other = ""
-    if _head_of(tensors) != _head_of(own):
+    if _head_of(tensors) not in (None, _head_of(own)):
         other = "head."
     elif classifier in tensors and (classifier not in own or own[classifier].shape != tensors[classifier].shape):
         other = "head.classifier."
@@ -109,16 +123,30 @@ def _may_be_missing(name: str, tensors: dict[str, Tensor], is_2d: bool) -> bool:
         block = f"{stage}.non_local_{rest.split('.')[0]}."
         return not any(other.startswith(block) for other in tensors)
     part = "head.classifier." if _head_of(tensors) else "head."
-    return name.startswith(part) or (is_2d and name.startswith("aggregate."))
+    if name.startswith(part):
+        return not any(other.startswith(part) for other in tensors)  # whole, not in pieces
+    return is_2d and name.startswith("aggregate.")
 
 
 def _check(own: dict[str, Tensor], tensors: dict[str, Tensor], missing: set[str]) -> None:
     extra = tensors.keys() - own.keys()
     unfit = {name for name in tensors.keys() & own.keys() if tensors[name].shape != own[name].shape}
+    other_type = {name for name in tensors.keys() & own.keys() if not _type_fits(name, tensors[name], own[name])}
     problems = [
         f"{len(names)} tensors {what} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
-        for what, names in (("missing", missing), ("that the model does not have", extra), ("of another shape", unfit))
+        for what, names in (
+            ("missing", missing),
+            ("that the model does not have", extra),
+            ("of another shape", unfit),
+            ("of another type", other_type - unfit),
+        )
         if names
     ]
     if problems:
         raise WeightsError("; ".join(problems))
+
+
+def _type_fits(name: str, tensor: Tensor, own: Tensor) -> bool:
+    if name.endswith("num_batches_tracked"):  # a counter; files that were cut to half precision have it floating, too
+        return not tensor.is_complex()
+    return tensor.is_floating_point() == own.is_floating_point() and not tensor.is_complex()
