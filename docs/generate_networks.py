@@ -55,7 +55,11 @@ def table() -> str:
     for family, kind in FAMILIES.items():
         rows = [row(name) for name in timm.list_models(module=family)]
         works, total = works + sum(good for good, _ in rows), total + len(rows)
-        lines = [f"## timm `{family}` (class `{kind}`): {len(rows)}", "", "| network | works | features | parameters, millions |"]
+        lines = [
+            f"## timm `{family}` (class `{kind}`): {len(rows)}",
+            "",
+            "| network | works | features | parameters, millions |",
+        ]
         sections.append("\n".join([*lines, "|---|---|---|---|", *(line for _, line in rows)]))
     return HEAD.format(version=timm.__version__, works=works, total=total) + "\n\n".join(sections) + "\n"
 

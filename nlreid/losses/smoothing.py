@@ -7,24 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlreid.errors import InputError
-
-INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+from nlreid.losses.labels import check_labels
 
 # PyTorch leaves out samples of label -100 unless told of another; this one can be no class and no usual filler, so that
 # a label of -100 is an error like every other label that is not a class.
 IGNORE_NOTHING = torch.iinfo(torch.int64).min
-
-
-def check_labels(labels: Tensor, batch: int) -> None:
-    """Refuse labels that are not one integer a sample; their values are not looked at.
-
-    Raises:
-        InputError: If `labels` is not an integer tensor of shape `(batch,)`.
-    """
-    if labels.dtype not in INTEGERS or labels.shape != (batch,):
-        raise InputError(
-            f"labels must be one integer per sample, here of shape ({batch},); got {labels.dtype} {tuple(labels.shape)}"
-        )
 
 
 class LabelSmoothingCrossEntropy(nn.Module):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlreid.errors import InputError, unknown_name
-from nlreid.losses.smoothing import check_labels
+from nlreid.losses.labels import check_labels
 
 METRICS = ("euclidean", "cosine")
 

@@ -200,7 +200,7 @@ def test_unknown_networks_plans_and_inits_are_refused():
         with pytest.raises(InflationError, match="cannot inherit 2D weights"):
             nlreid.inflate(model, plan)
     model.extra = nn.Identity()
-    with pytest.raises(InflationError, match="unknown children .'extra'"):
+    with pytest.raises(InflationError, match=r"unknown children .'extra'"):
         nlreid.inflate(model)
 
 
