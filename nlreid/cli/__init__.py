@@ -33,17 +33,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 after an error, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: With 2 if the arguments cannot be understood, with 0 after `--help` and `--version`.
     """
     logging.basicConfig(format="nlreid: %(message)s", level=logging.WARNING)
     arguments = build_parser().parse_args(argv)
     try:
         arguments.run(arguments)
-        sys.stdout.flush()
+        print(end="", flush=True)  # a broken pipe shows here, not while Python shuts down
     except NLReIDError as error:
         print(f"nlreid: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("nlreid: interrupted; nothing was written", file=sys.stderr)
+        print("nlreid: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `nlreid models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

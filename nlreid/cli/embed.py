@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nlreid.cli.arguments import whole_number
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.datasets.mot import read_video_tracklets
 from nlreid.data.tracklet import Tracklet
-from nlreid.embedding import embed
+from nlreid.embedding import Embeddings, embed
+from nlreid.embedding.device import resolve_device
+from nlreid.embedding.whole_file import check_writable
 from nlreid.errors import DataError, InputError
 from nlreid.models import VideoReID, create_model
 
@@ -27,6 +31,7 @@ def add_parser(commands: Any) -> None:
         "embed",
         help="embed tracked people",
         description="Embed the people that a track file follows through a video, or those of a folder of folders of pictures.",
+        allow_abbrev=False,
     )
     source = "a video file, a folder of its frames, or without --tracks a folder with a folder of pictures a person"
     parser.add_argument("source", metavar="VIDEO", type=Path, help=source)
@@ -35,46 +40,63 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--pretrained", metavar="TAG|FILE", help="weights: a tag, or the path of a file (default: random weights)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of random weights (default: %(default)s)")
+    _number(parser, "--seed", whole_number(0, 2**63 - 1), 0, "seed of random weights")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write (safetensors)")
-    parser.add_argument("--batch-size", type=int, default=8, help="clips that run together (default: %(default)s)")
+    _number(parser, "--batch-size", whole_number(1), 8, "clips that run together")
     parser.add_argument("--device", help="where to run, as in 'cuda' (default: cuda if there is one, else cpu)")
     parser.add_argument("--autocast", choices=sorted(DTYPES), help="run in mixed precision")
-    parser.add_argument("--min-frames", type=int, default=1, help="leave out shorter tracks (default: %(default)s)")
+    _number(parser, "--min-frames", whole_number(1), 1, "leave out tracks with fewer pictures")
     parser.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the track file and go on")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     parser.set_defaults(run=run)
 
 
+def _number(parser: Any, option: str, kind: Any, default: int, text: str) -> None:
+    parser.add_argument(option, metavar="N", type=kind, default=default, help=f"{text} (default: %(default)s)")
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Embed and write; nothing is written unless everything went well."""
-    _check_output(arguments.output)
+    _check_paths(arguments)
+    device = resolve_device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model = _model(arguments)
     report = CropReport()
-    device = _device(arguments.device)
-    torch.manual_seed(arguments.seed)
-    model = create_model(arguments.model, pretrained=arguments.pretrained or ("." in arguments.model))
-    if model.loaded.source == "random":
-        print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
     people = embed(
         model,
-        _tracklets(arguments, model, report),
+        _at_least_one(_tracklets(arguments, model, report), arguments),
         batch_size=arguments.batch_size,
         device=device,
         autocast=DTYPES.get(arguments.autocast),
         progress=not arguments.quiet,
     )
-    people.save(arguments.output)
+    _tell_seed(people, model, arguments.seed).save(arguments.output)
     if not arguments.quiet:
-        if arguments.tracks:
-            print(report.summary())
+        print(_summary(arguments, report))
         print(f"{arguments.output}: {len(people)} embeddings of {people.features.shape[1]} values ({people.model})")
+
+
+def _check_paths(arguments: argparse.Namespace) -> None:
+    check_writable(arguments.output)
+    output = arguments.output.resolve()
+    for given in (arguments.source, arguments.tracks, arguments.pretrained):
+        if given is not None and Path(given).resolve() == output:
+            raise InputError(f"{arguments.output} is read, and cannot be written too; give --output another name")
+    if arguments.tracks is None and arguments.source.is_file():
+        raise InputError(f"{arguments.source} is a file; --tracks FILE says where the people are in a video")
+
+
+def _model(arguments: argparse.Namespace) -> VideoReID:
+    with torch.random.fork_rng(devices=[]):  # who calls from Python keeps the state of the generator
+        torch.default_generator.manual_seed(arguments.seed)
+        model = create_model(arguments.model, pretrained=arguments.pretrained or ("." in arguments.model))
+    if model.loaded.source == "random":
+        print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
+    return model
 
 
 def _tracklets(arguments: argparse.Namespace, model: VideoReID, report: CropReport) -> Iterator[Tracklet]:
     if arguments.tracks is None:
-        if arguments.source.is_file():
-            raise InputError(f"{arguments.source} is a file; --tracks FILE says where the people are in a video")
-        return (tracklet for tracklet in read_folder(arguments.source) if len(tracklet) >= arguments.min_frames)
+        return _long_enough(read_folder(arguments.source), arguments.min_frames, report.short)
     return read_video_tracklets(
         arguments.source,
         arguments.tracks,
@@ -85,13 +107,32 @@ def _tracklets(arguments: argparse.Namespace, model: VideoReID, report: CropRepo
     )
 
 
-def _check_output(path: Path) -> None:
-    if not path.parent.is_dir() or path.is_dir():
-        raise DataError(f"{path}: cannot be written; its folder must exist, and it must not be a folder itself")
+def _long_enough(tracklets: Iterator[Tracklet], least: int, short: list[str]) -> Iterator[Tracklet]:
+    for tracklet in tracklets:
+        if len(tracklet) >= least:
+            yield tracklet
+        else:
+            short.append(tracklet.name)
 
 
-def _device(name: str | None) -> torch.device:
-    try:
-        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise InputError(f"unknown device {name!r}; 'cpu', 'cuda' and 'cuda:1' are devices") from error
+def _at_least_one(tracklets: Iterator[Tracklet], arguments: argparse.Namespace) -> Iterator[Tracklet]:
+    first = next(tracklets, None)
+    if first is None:
+        raise DataError(
+            f"{arguments.tracks or arguments.source}: no track has {arguments.min_frames} or more pictures; "
+            "is it made for this video, or --min-frames too high?"
+        )
+    yield first
+    del first
+    yield from tracklets
+
+
+def _tell_seed(people: Embeddings, model: VideoReID, seed: int) -> Embeddings:
+    """Random weights of two seeds are two models: their embeddings must not be compared."""
+    return replace(people, model=f"{people.model}, seed {seed}") if model.loaded.source == "random" else people
+
+
+def _summary(arguments: argparse.Namespace, report: CropReport) -> str:
+    if arguments.tracks is not None:
+        return report.summary()
+    return f"{arguments.source}: left out {len(report.short)} folders with fewer than {arguments.min_frames} pictures"

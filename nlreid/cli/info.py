@@ -10,12 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nlreid.layers.non_local import NonLocalBlock
 from nlreid.models import VideoReID, create_model
+from nlreid.models.pretrained import tags
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the command line."""
-    parser = commands.add_parser("info", help="describe a model", description="Describe a model: size, cost, clips, structure.")
-    parser.add_argument("model", help="a name of `nlreid models`")
+    parser = commands.add_parser(
+        "info", help="describe a model", description="Describe a model: size, cost, clips, structure.", allow_abbrev=False
+    )
+    parser.add_argument("model", help="a name of `nlreid models`, with or without the tag of its weights")
     parser.set_defaults(run=run)
 
 
@@ -40,6 +43,7 @@ def describe(model: VideoReID) -> dict[str, str]:
         "backbone": f"{model.spec.backbone}, plan {backbone.plan.name} ({backbone.plan.source})",
         "non-local blocks": ", ".join(blocks) or "none",
         "aggregate": model.spec.aggregate,
+        "weights by name": ", ".join(tags(model.spec)) or "none",
         "parameters": f"{parameters:,}",
         "embedding": f"{model.embedding_dim} values",
         "clip": f"{spec.frames} frames, every {spec.stride} in training, {height} x {width} pixels",

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nlreid.cli.arguments import whole_number
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
 from nlreid.evaluation.search import nearest
@@ -19,13 +20,14 @@ def add_parser(commands: Any) -> None:
         "search",
         help="rank embedded people by likeness",
         description="Rank the embedded tracks by their likeness to one of them.",
+        allow_abbrev=False,
     )
     parser.add_argument("people", metavar="FILE", type=Path, help="embeddings that `nlreid embed` wrote")
     parser.add_argument("--query", metavar="TRACK", required=True, help="name of the track to look for")
     parser.add_argument(
         "--in", dest="gallery", metavar="FILE", type=Path, help="look in these embeddings (default: the same file)"
     )
-    parser.add_argument("--top", type=int, default=5, help="how many to show (default: %(default)s)")
+    parser.add_argument("--top", metavar="N", type=whole_number(1), default=5, help="how many to show (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -33,12 +35,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the ranking."""
     people = Embeddings.load(arguments.people)
     row = people.index(arguments.query)
-    gallery = Embeddings.load(arguments.gallery) if arguments.gallery else people
+    place: Path = arguments.gallery or arguments.people
+    gallery = Embeddings.load(place)
     if gallery.model != people.model:
-        raise InputError(f"embeddings of different models cannot be compared: {people.model!r} and {gallery.model!r}")
-    others = torch.tensor([index for index in range(len(gallery)) if gallery is not people or index != row])
+        raise InputError(
+            f"embeddings of different models cannot be compared: {people.model!r} and {gallery.model!r}; "
+            "embed both with one model and the same weights"
+        )
+    own = row if place.resolve() == arguments.people.resolve() else None  # a track is no answer to itself
+    others = torch.tensor([index for index in range(len(gallery)) if index != own], dtype=torch.long)
     if not len(others):
-        raise InputError(f"{arguments.people} holds track {arguments.query!r} alone; there is nothing to rank")
+        raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")
     similarity, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
     print(f"query: track {arguments.query} ({_span(people, row)})")
     print(f"{'rank':>4}  {'track':12} {'cosine':>7}  frames")

@@ -89,7 +89,8 @@ class _Sums:
         sound = (lengths > 0) & lengths.isfinite()
         if not sound.all():
             raise self._unsound(int(sound.flatten().int().argmin()))
-        return (features / lengths).float()
+        unit: Tensor = features / lengths
+        return unit.float()
 
     def _unsound(self, row: int) -> InputError:
         return InputError(

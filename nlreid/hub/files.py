@@ -52,8 +52,10 @@ def _read(path: Path) -> Any:
         return safetensors.torch.load_file(path)
     if start.startswith((b"PK\x03\x04", b"\x80")):  # an archive; before torch 1.6, one pickle after another
         return torch.load(path, map_location="cpu", weights_only=True)
-    mistake = next((what for mark, what in _MISTAKES.items() if start.lstrip().startswith(mark)), None)
-    raise WeightsError(f"{path}: {mistake or 'neither a safetensors file nor one of torch.save' + ', but empty' * (not start)}")
+    if not start:
+        raise WeightsError(f"{path}: empty; wanted is a file of weights")
+    known = (what for mark, what in _MISTAKES.items() if start.lstrip().startswith(mark))
+    raise WeightsError(f"{path}: {next(known, 'neither a safetensors file nor one of torch.save')}")
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import timm
 from torch import nn
 
-from nlreid.errors import InputError, UnknownNameError, WeightsError, unknown_name
+from nlreid.errors import InputError, WeightsError, unknown_name
 from nlreid.inflation.inflate import build_3d, draw_kernels, inflate
 from nlreid.inflation.plans import resolve_plan
 from nlreid.inflation.weights import check_init
@@ -21,8 +19,9 @@ from nlreid.layers.heads import HEADS, BottleneckHead, Head, LinearHead
 from nlreid.models.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
 from nlreid.models.placement import insert_non_local
+from nlreid.models.pretrained import IMAGENET, resolve_source
 from nlreid.models.spec import ModelSpec
-from nlreid.models.zoo import IMAGENET, MODELS, model_spec
+from nlreid.models.zoo import model_spec
 
 
 def create_model(
@@ -62,7 +61,7 @@ def create_model(
     """
     base, _, tag = name.partition(".")
     spec = model_spec(base).override(overrides)
-    source = _resolve_source(base, tag, pretrained)
+    source = resolve_source(base, spec, tag, pretrained)
     check_init(spec.init)
     _check_head(head, num_classes)
     checkpoint = read_checkpoint(source) if isinstance(source, Path) else None
@@ -78,50 +77,6 @@ def create_model(
     elif source == IMAGENET:
         model.loaded = LoadReport(f"timm, {_origin(model2d)}", _fresh(model))
     return model
-
-
-def list_pretrained(pattern: str = "*") -> list[str]:
-    """Names `model.tag` of the models with weights that can be had by name, sorted.
-
-    Args:
-        pattern: Shell-style wildcards.
-    """
-    names = (f"{name}.{tag}" for name in MODELS for tag in tags(name))
-    return sorted(name for name in names if fnmatchcase(name, pattern))
-
-
-def tags(name: str) -> list[str]:
-    """The tags of a model: what its `pretrained` may name."""
-    spec = MODELS[name]
-    weights = timm.get_pretrained_cfg(spec.backbone)
-    inherits = resolve_plan(spec.plan).inherits
-    return [IMAGENET] if inherits and weights is not None and (weights.hf_hub_id or weights.url) else []
-
-
-def _resolve_source(base: str, tag: str, pretrained: bool | str | Path | None) -> str | Path | None:
-    known = tags(base)
-    if tag and tag not in known:
-        raise unknown_name(f"tag of {base!r}", tag, known, f"{_listed(known)}; nlreid.list_pretrained() lists all.")
-    if pretrained is None or pretrained is False:
-        return None
-    if pretrained is True:
-        if not tag:
-            raise UnknownNameError(
-                f"pretrained=True takes the tag in the name, and {base!r} has none; "
-                f"write {base + '.' + known[0]!r} or pretrained={known[0]!r}"
-                if known
-                else f"{base!r} has no weights by name"
-            )
-        return tag
-    if isinstance(pretrained, Path) or os.sep in pretrained or Path(pretrained).suffix or Path(pretrained).is_file():
-        return Path(pretrained)
-    if pretrained not in known:
-        raise unknown_name(f"weights of {base!r}", pretrained, known, f"{_listed(known)}, or the path of a file.")
-    return pretrained
-
-
-def _listed(known: list[str]) -> str:
-    return f"Allowed: {', '.join(known)}" if known else "It has none by name"
 
 
 def _check_head(head: str | None, num_classes: int) -> None:

@@ -50,9 +50,6 @@ MODELS: dict[str, ModelSpec] = {
     "test_c2d_attention": _test("c2d", aggregate="attention"),
 }
 
-# What `pretrained` can name, by the plans that it fits: every plan that inherits 2D weights takes timm's.
-IMAGENET = "imagenet"
-
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the models, sorted.

@@ -78,6 +78,8 @@ def test_a_scale_by_width_is_computed_for_each_block():
         (("test_r3d",), {"clip": {"frame": 3}}, "did you mean 'frames'"),
         (("test_r3d",), {"init": "middle"}, "unknown init 'middle'"),
         (("test_r3d", "imagenett"), {}, "did you mean 'imagenet'"),
+        (("test_r3d", "hf-hub:org/name"), {}, "Allowed: imagenet, or the path of a file"),
+        (("test_r3d", "imagenet"), {"plan": "r3d"}, "It has none by name"),
     ],
 )
 def test_wrong_names_get_the_nearest_right_one(arguments, options, answer):

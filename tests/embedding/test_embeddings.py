@@ -1,0 +1,259 @@
+"""A file of embeddings holds every bit, is whole or not there, and anything else is refused by name."""
+
+import json
+import stat
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlreid import Embeddings
+from nlreid.embedding import TrackInfo
+from nlreid.errors import DataError, InputError, UnknownNameError
+
+TRACKS = (
+    TrackInfo("7", frames=8, first=3, last=10),
+    TrackInfo("cam1/Zoë", frames=5, pid=-1, camid=2),
+    TrackInfo("9", frames=1, pid=4),
+)
+
+
+@pytest.fixture
+def people():
+    return Embeddings(torch.randn(3, 5), TRACKS, model="r3d50_nl, weights: random")
+
+
+def write_raw(path, about, tensors=None):
+    """A file like that of `save`, with anything in it."""
+    metadata = None if about is None else {"nlreid": about if isinstance(about, str) else json.dumps(about)}
+    safetensors.torch.save_file({"features": torch.eye(1)} if tensors is None else tensors, path, metadata)
+
+
+# --- the object
+
+
+def test_rows_are_found_by_name(people):
+    assert [people.index(track.name) for track in TRACKS] == [0, 1, 2]
+    with pytest.raises(
+        UnknownNameError, match=r"unknown track 'cam1/Zoe'; did you mean 'cam1/Zoë'\? There are 3: 7, cam1/Zoë, 9"
+    ):
+        people.index("cam1/Zoe")
+
+
+def test_whole_numbers_of_numpy_and_torch_become_pythons():
+    track = TrackInfo("a", frames=np.int64(3), first=np.uint8(1), last=torch.tensor(3), pid=np.int32(-1))
+    assert track == TrackInfo("a", 3, 1, 3, -1)
+    assert {type(value) for value in (track.frames, track.first, track.last, track.pid)} == {int}
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ({"name": 7, "frames": 3}, "name of a track is text; got 7"),
+        ({"name": "7", "frames": 0}, "at least 1 frame"),
+        ({"name": "7", "frames": None}, "frames of a track is a whole number; got None"),
+        ({"name": "7", "frames": True}, "got True"),
+        ({"name": "7", "frames": 3, "pid": 1.0}, "pid of a track is a whole number; got 1.0"),
+        ({"name": "7", "frames": 3, "camid": "1"}, "camid of a track"),
+    ],
+)
+def test_wrong_facts_are_refused(fields, answer):
+    with pytest.raises(InputError, match=answer):
+        TrackInfo(**fields)
+
+
+@pytest.mark.parametrize(
+    ("features", "tracks", "answer"),
+    [
+        (torch.eye(2), TRACKS, r"a row for each of 3 tracks; got torch.float32 \(2, 2\)"),
+        (torch.eye(3).double(), TRACKS, "got torch.float64"),
+        (torch.zeros(3), TRACKS, r"got torch.float32 \(3,\)"),
+        (torch.tensor([[0.0], [float("nan")], [float("inf")]]), TRACKS, "track 'cam1/Zoë' are not"),
+        (torch.eye(3), (*TRACKS[:2], TRACKS[0]), "more than once: 7$"),
+    ],
+)
+def test_features_and_tracks_must_agree(features, tracks, answer):
+    with pytest.raises(InputError, match=answer):
+        Embeddings(features, tracks)
+
+
+# --- the file
+
+
+def bits(features):
+    return features.contiguous().view(torch.int32).tolist()
+
+
+names = st.lists(st.text(max_size=8), min_size=0, max_size=6, unique=True)
+number = st.none() | st.integers(-(2**60), 2**60)
+
+
+@given(names=names, width=st.integers(1, 5), model=st.text(max_size=10), data=st.data())
+def test_the_file_holds_every_bit(tmp_path_factory, names, width, model, data):
+    value = st.floats(width=32, allow_nan=False, allow_infinity=False)
+    rows = [data.draw(st.lists(value, min_size=width, max_size=width)) for _ in names]
+    tracks = tuple(TrackInfo(name, data.draw(st.integers(1, 2**40)), *(data.draw(number) for _ in range(4))) for name in names)
+    before = Embeddings(torch.tensor(rows, dtype=torch.float32).reshape(len(names), width), tracks, model)
+    path = tmp_path_factory.getbasetemp() / "people.safetensors"
+    before.save(path)
+    after = Embeddings.load(path)
+    assert bits(after.features) == bits(before.features)
+    assert (tuple(after.tracks), after.model) == (before.tracks, before.model)
+
+
+def test_any_tensor_of_features_can_be_saved(tmp_path, people):
+    turned = Embeddings(people.features.T.contiguous().T.requires_grad_(), TRACKS, people.model)
+    turned.save(tmp_path / "turned")
+    people.save(tmp_path / "plain")
+    assert (tmp_path / "turned").read_bytes() == (tmp_path / "plain").read_bytes()
+
+
+def test_the_same_embeddings_give_the_same_bytes(tmp_path, people):
+    for name in ("a", "b"):
+        people.save(tmp_path / name)
+    Embeddings.load(tmp_path / "a").save(tmp_path / "c")
+    assert len({(tmp_path / name).read_bytes() for name in "abc"}) == 1
+
+
+def test_the_file_has_the_rights_of_any_other(tmp_path, people):
+    people.save(tmp_path / "people")
+    (tmp_path / "other").touch()
+    assert stat.S_IMODE((tmp_path / "people").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+def test_an_older_file_is_replaced_also_behind_a_link(tmp_path, people):
+    (tmp_path / "there").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("there")
+    people.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert bits(Embeddings.load(tmp_path / "there").features) == bits(people.features)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+def test_after_a_failure_the_older_file_stands_and_nothing_else(tmp_path, people, monkeypatch, error, step):
+    path = tmp_path / "people"
+    path.write_bytes(b"old")
+
+    def half(self, content):
+        if step == "write_bytes":
+            with self.open("wb") as file:
+                file.write(content[: len(content) // 2])
+        raise error
+
+    monkeypatch.setattr(type(path), step, half)
+    with pytest.raises(DataError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
+        people.save(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["people"]
+    assert path.read_bytes() == b"old"
+    if isinstance(error, OSError):
+        assert f"{path}: cannot be written (No space left on device)" in str(caught.value)
+
+
+def test_places_where_nothing_can_be_written_are_named(tmp_path, people, monkeypatch):
+    with pytest.raises(DataError, match=r"there is no folder .*/no; make it first"):
+        people.save(tmp_path / "no" / "people")
+    with pytest.raises(DataError, match="is no regular file"):
+        people.save(tmp_path)
+    with pytest.raises(DataError, match="/dev/null: .* is no regular file"):
+        people.save("/dev/null")  # renaming a file over it would break the machine of a careless root
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(DataError, match="no permission to write"):
+        people.save(tmp_path / "people")
+
+
+# --- reading what is no such file
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 40, -1])
+def test_truncated_files_are_refused(tmp_path, people, kept):
+    path = tmp_path / "people"
+    people.save(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DataError, match=f"{path}: not a file of embeddings, or a damaged one"):
+        Embeddings.load(path)
+
+
+@given(place=st.integers(0, 250), value=st.integers(0, 255))
+def test_a_damaged_header_is_an_error_or_changes_what_it_says(tmp_path_factory, place, value):
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    Embeddings(torch.eye(3), TRACKS).save(path)
+    content = bytearray(path.read_bytes())
+    content[place] = value
+    path.write_bytes(content)
+    try:
+        Embeddings.load(path)
+    except DataError as error:
+        assert str(path) in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"\x80\x02}.", b"<html></html>", b"{}", bytes(100)])
+def test_foreign_files_are_refused(tmp_path, content):
+    path = tmp_path / "foreign"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not a file of embeddings"):
+        Embeddings.load(path)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path):
+    for path in (tmp_path / "no", tmp_path):
+        with pytest.raises(DataError, match="no such file; nlreid embed writes"):
+            Embeddings.load(path)
+
+
+GOOD = {"format": 1, "model": "m", "tracks": [{"name": "7", "frames": 8}]}
+
+
+def test_the_raw_file_of_these_tests_is_read(tmp_path):
+    write_raw(tmp_path / "raw", GOOD)
+    assert Embeddings.load(tmp_path / "raw").tracks == (TrackInfo("7", 8),)
+
+
+@pytest.mark.parametrize(
+    ("about", "answer"),
+    [
+        (None, "does not describe embeddings"),
+        ("[1]", "does not describe embeddings"),
+        ("{", "not a file of embeddings"),
+        ("[" * 100_000, "not a file of embeddings"),
+        ({**GOOD, "format": 2}, "format 2 is newer than 1, .*update nlreid"),
+        ({**GOOD, "format": "1"}, "its format is '1'"),
+        ({**GOOD, "format": True}, "its format is True"),
+        ({**GOOD, "format": 0}, "its format is 0"),
+        ({**GOOD, "extra": 1}, "not what format 1 has"),
+        ({"format": 1, "tracks": []}, "not what format 1 has"),
+        ({**GOOD, "model": None}, "not what format 1 has"),
+        ({**GOOD, "tracks": {"7": 8}}, "not what format 1 has"),
+        ({**GOOD, "tracks": ["7"]}, "damaged"),
+        ({**GOOD, "tracks": [{"name": "7"}]}, "frames"),
+        ({**GOOD, "tracks": [{"name": "7", "frames": 8, "colour": "red"}]}, "colour"),
+        ({**GOOD, "tracks": [{"name": 7, "frames": 8}]}, "name of a track is text"),
+        ({**GOOD, "tracks": [{"name": "7", "frames": 8.5}]}, "frames of a track is a whole number"),
+        ({**GOOD, "tracks": [{"name": "7", "frames": 8, "pid": "x"}]}, "pid of a track"),
+        ({**GOOD, "tracks": []}, "a row for each of 0 tracks"),
+    ],
+)
+def test_descriptions_that_do_not_fit_are_refused(tmp_path, about, answer):
+    write_raw(tmp_path / "raw", about)
+    with pytest.raises(DataError, match=answer) as caught:
+        Embeddings.load(tmp_path / "raw")
+    assert str(tmp_path / "raw") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "answer"),
+    [
+        ({}, "its tensors are none"),
+        ({"weights": torch.eye(1)}, "its tensors are weights"),
+        ({"features": torch.eye(1), "more": torch.eye(1)}, "its tensors are features, more"),
+        ({"features": torch.eye(1).half()}, "torch.float16"),
+        ({"features": torch.tensor([[float("nan")]])}, "features are finite"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tmp_path, tensors, answer):
+    write_raw(tmp_path / "raw", GOOD, tensors)
+    with pytest.raises(DataError, match=answer):
+        Embeddings.load(tmp_path / "raw")
