@@ -51,7 +51,8 @@ def _read(path: Path) -> Any:
     if start[8:9] == b"{":  # eight bytes of header length, then the header, a JSON object
         return safetensors.torch.load_file(path)
     if start.startswith((b"PK\x03\x04", b"\x80")):  # an archive; before torch 1.6, one pickle after another
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # given the path, torch would let its suffix decide
+            return torch.load(file, map_location="cpu", weights_only=True)
     if not start:
         raise WeightsError(f"{path}: empty; wanted is a file of weights")
     known = (what for mark, what in _MISTAKES.items() if start.lstrip().startswith(mark))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -90,6 +91,9 @@ class Backbone3d(nn.Sequential):
             raise InputError(
                 f"a clip is floating point, normalised with the model's mean and std (clip_spec.transform()); got {clip.dtype}"
             )
+        wanted = self._dtype()
+        if clip.dtype != wanted and not torch.is_autocast_enabled(clip.device.type):
+            raise InputError(f"the network computes in {wanted}, the clip is {clip.dtype}; clip.to({wanted}) makes them agree")
         frames, height, width = clip.shape[2:]
         if frames < self.min_frames:
             raise InputError(
@@ -100,6 +104,9 @@ class Backbone3d(nn.Sequential):
             raise InputError(
                 f"the network needs frames of at least {self.stride} x {self.stride} pixels; got {height} x {width}"
             )
+
+    def _dtype(self) -> torch.dtype:
+        return next(parameter.dtype for parameter in self.parameters())
 
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:
         for name, child in self.named_children():

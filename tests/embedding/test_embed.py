@@ -1,4 +1,4 @@
-"""`embed` is a loop over tracklets and their clips, run in batches: the same vectors, in the same order, with no more memory."""
+"""`embed` is a loop over tracklets and their clips, run in batches: same vectors, same order, bounded memory."""
 
 import weakref
 

@@ -1,6 +1,7 @@
 """A file of embeddings holds every bit, is whole or not there, and anything else is refused by name."""
 
 import json
+import os
 import stat
 
 import numpy as np
@@ -37,9 +38,7 @@ def write_raw(path, about, tensors=None):
 
 def test_rows_are_found_by_name(people):
     assert [people.index(track.name) for track in TRACKS] == [0, 1, 2]
-    with pytest.raises(
-        UnknownNameError, match=r"unknown track 'cam1/Zoe'; did you mean 'cam1/Zoë'\? There are 3: 7, cam1/Zoë, 9"
-    ):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'cam1/Zoë'\? There are 3: 7, cam1/Zoë, 9\."):
         people.index("cam1/Zoe")
 
 
@@ -158,8 +157,9 @@ def test_places_where_nothing_can_be_written_are_named(tmp_path, people, monkeyp
         people.save(tmp_path / "no" / "people")
     with pytest.raises(DataError, match="is no regular file"):
         people.save(tmp_path)
-    with pytest.raises(DataError, match="/dev/null: .* is no regular file"):
-        people.save("/dev/null")  # renaming a file over it would break the machine of a careless root
+    os.mkfifo(tmp_path / "pipe")  # stands for /dev/null, which a root's renaming would replace
+    with pytest.raises(DataError, match=r"pipe: .* is no regular file"):
+        people.save(tmp_path / "pipe")
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
     with pytest.raises(DataError, match="no permission to write"):
         people.save(tmp_path / "people")

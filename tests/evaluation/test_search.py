@@ -14,7 +14,8 @@ def sorted_by_hand(query, gallery, top):
     rankings = []
     for row in query.double():
         cosines = [float(row @ other / max(row.norm() * other.norm(), 1e-300)) for other in gallery.double()]
-        rankings.append(sorted(range(len(gallery)), key=lambda index: -cosines[index])[:top])
+        falling = sorted((-cosine, index) for index, cosine in enumerate(cosines))
+        rankings.append([index for _, index in falling[:top]])
     return rankings
 
 
@@ -32,10 +33,9 @@ def test_ranks_like_a_stable_sort_with_ties(query, gallery, top):
         assert values.tolist() == (gallery[ranked] @ row / 4).tolist()
 
 
-@given(
-    seed=st.integers(0, 10**6), scale=st.sampled_from([1e-30, 1.0, 1e30]), dtype=st.sampled_from([torch.float32, torch.float64])
-)
-def test_lengths_do_not_matter(seed, scale, dtype):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-30, 1.0, 1e30]))
+def test_lengths_do_not_matter(dtype, seed, scale):
     generator = torch.Generator().manual_seed(seed)
     query, gallery = (torch.randn(n, 8, generator=generator, dtype=dtype) for n in (3, 9))
     lengths = torch.rand(9, 1, generator=generator, dtype=dtype) + 0.5

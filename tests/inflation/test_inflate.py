@@ -210,11 +210,14 @@ def test_clips_that_do_not_fit_are_refused():
         (torch.zeros(3, 8, 64, 64), "got .3, 8, 64, 64."),
         (torch.zeros(1, 1, 8, 64, 64), "batch, 3, frames"),
         (torch.zeros(1, 3, 8, 64, 64, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(1, 3, 8, 64, 64, dtype=torch.float64), "computes in torch.float32, the clip is torch.float64"),
         (torch.zeros(1, 3, 1, 64, 64), "at least 2 frames; got 1"),
         (torch.zeros(1, 3, 8, 16, 64), "at least 32 x 32 pixels; got 16 x 64"),
     ):
         with pytest.raises(InputError, match=named):
             backbone(clip)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert backbone.eval()(torch.zeros(1, 3, 8, 64, 64)).isfinite().all()
 
 
 STRIDED = [{"name": "i3d", "stem_stride": 2, "stem_pool_stride": 2}, {"name": "full", "strides": [1, 2, 2, 2]}]

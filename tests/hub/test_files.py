@@ -1,0 +1,214 @@
+"""`read_tensors` gives tensors or a WeightsError, whatever the file is, and never runs what is in it."""
+
+import os
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from torch import nn
+
+from nlreid.errors import WeightsError
+from nlreid.hub.files import read_tensors
+
+DTYPES = [  # the legacy form of torch.save has no place for those of one byte that float
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.float8_e4m3fn,
+    torch.int8,
+    torch.uint8,
+    torch.int16,
+    torch.int64,
+    torch.bool,
+]
+
+
+def tensors(form="zip"):
+    dtypes = [dtype for dtype in DTYPES if dtype.itemsize > 1 or not dtype.is_floating_point or form != "legacy"]
+    named = {str(dtype).split(".")[1]: torch.arange(6).reshape(2, 3).to(dtype) for dtype in dtypes}
+    return {**named, "scalar": torch.tensor(3), "empty": torch.zeros(0, 4)}
+
+
+def write(path, form, content):
+    if form == "safetensors":
+        safetensors.torch.save_file(content, path)
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
+
+
+FORMS = ["safetensors", "zip", "legacy"]
+
+
+def assert_same(read, expected):
+    assert read.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert (read[name].dtype, read[name].shape) == (tensor.dtype, tensor.shape)
+        assert torch.equal(read[name].double(), tensor.double())
+
+
+# --- files that are weights
+
+
+@pytest.mark.parametrize("name", ["weights", "weights.pt", "weights.safetensors", "weights.zip"])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_content_decides_the_format(tmp_path, form, name):
+    write(tmp_path / name, form, tensors(form))
+    assert_same(read_tensors(tmp_path / name), tensors(form))
+    assert_same(read_tensors(str(tmp_path / name)), tensors(form))
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda content: {"epoch": 3, "state_dict": content, "optimizer": {"state": {}, "lr": [0.1]}},
+        lambda content: {"model_state": OrderedDict(content), "cfg": "text"},
+        lambda content: {"model": content},
+        lambda content: {"state_dict": {"model": content}},
+    ],
+)
+def test_wrapped_state_dicts_are_found(tmp_path, form, wrap):
+    write(tmp_path / "weights", form, wrap(tensors(form)))
+    assert_same(read_tensors(tmp_path / "weights"), tensors(form))
+
+
+def test_parameters_come_as_plain_tensors(tmp_path):
+    torch.save(nn.BatchNorm1d(3).state_dict(keep_vars=True), tmp_path / "weights")
+    assert not any(tensor.requires_grad for tensor in read_tensors(tmp_path / "weights").values())
+
+
+# --- files that want to run something
+
+
+class Evil:
+    """A pickle that makes a file when it is loaded without protection."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+def evil_files(folder, marker):
+    for form in ("zip", "legacy"):
+        write(folder / form, form, {"weight": torch.eye(2), "extra": Evil(marker)})
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        (folder / f"raw{protocol}").write_bytes(pickle.dumps({"weight": Evil(marker)}, protocol))
+
+
+# torch warns that protocols other than its own are unusual before it refuses them
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
+@pytest.mark.parametrize("name", ["zip", "legacy", *(f"raw{protocol}" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))])
+def test_foreign_code_never_runs(tmp_path, name):
+    marker = tmp_path / "marker"
+    evil_files(tmp_path, marker)
+    with pytest.raises(WeightsError, match=str(tmp_path / name)) as caught:
+        read_tensors(tmp_path / name)
+    assert not marker.exists()
+    assert "weights_only" not in str(caught.value)  # torch's advice to switch the protection off
+    pickle.loads((tmp_path / "raw2").read_bytes())
+    assert marker.exists()  # it would have
+
+
+def test_the_refused_function_is_named(tmp_path):
+    evil_files(tmp_path, tmp_path / "marker")
+    with pytest.raises(WeightsError, match=r"it asks for \w+\.mkdir, and nothing but tensors is ever read"):
+        read_tensors(tmp_path / "zip")
+
+
+# --- files that are no weights
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (b"", "empty"),
+        (b"x", "neither a safetensors file nor one of torch.save"),
+        (bytes(1000), "neither a safetensors file nor one of torch.save"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
+        (b"\n  <html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
+        (b"PK\x03\x04 and then nothing", "not a file of weights, or a damaged one"),
+        (b"\x80\x02.", "not a file of weights, or a damaged one"),
+        ((20).to_bytes(8, "little") + b'{"a": ', "not a file of weights, or a damaged one"),
+        ((2).to_bytes(8, "little") + b"{}", "holds no state dict"),
+    ],
+)
+def test_other_files_are_named_for_what_they_are(tmp_path, content, answer):
+    (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=answer) as caught:
+        read_tensors(tmp_path / "weights.pth")
+    assert str(caught.value).startswith(f"{tmp_path / 'weights.pth'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(WeightsError, match="no such file"):
+        read_tensors(tmp_path / "no")
+    with pytest.raises(WeightsError, match="a folder; wanted is a file of weights"):
+        read_tensors(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor:UserWarning")
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        torch.eye(2),
+        {"weight": torch.eye(2), "epoch": 3},
+        {"weight": {"deeper": torch.eye(2)}},
+        {0: torch.eye(2)},
+        {"weight": torch.eye(2).to_sparse()},
+        {"weight": torch.empty(2, device="meta")},
+        {"state_dict": {}},
+    ],
+    ids=["nothing", "list", "tensor", "number", "nested", "numbered", "sparse", "meta", "empty"],
+)
+def test_only_dense_tensors_by_name_are_a_state_dict(tmp_path, content):
+    torch.save(content, tmp_path / "weights")
+    with pytest.raises(WeightsError, match="holds no state dict; wanted are dense tensors by name"):
+        read_tensors(tmp_path / "weights")
+
+
+def test_arrays_of_numpy_are_refused(tmp_path):
+    torch.save({"weight": np.eye(2)}, tmp_path / "weights")
+    with pytest.raises(WeightsError, match="nothing but tensors"):
+        read_tensors(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_files_cut_short_anywhere_are_refused(tmp_path, form):
+    path = tmp_path / "weights"
+    write(path, form, {"weight": torch.eye(3), "bias": torch.zeros(3)})
+    whole = path.read_bytes()
+    for length in {*range(0, 80), *range(80, len(whole), 41), len(whole) - 1}:
+        path.write_bytes(whole[:length])
+        with pytest.raises(WeightsError):
+            read_tensors(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch remarks on some of what it then refuses
+@pytest.mark.parametrize("form", FORMS)
+@given(place=st.integers(0, 10**6), value=st.integers(0, 255))
+@example(place=0, value=0)
+def test_damaged_files_are_read_or_refused_and_nothing_else(tmp_path_factory, form, place, value):
+    path = tmp_path_factory.getbasetemp() / f"damaged_{form}"
+    write(path, form, {"weight": torch.eye(3), "bias": torch.zeros(3)})
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] = value
+    path.write_bytes(content)
+    try:
+        read = read_tensors(path)
+    except WeightsError as error:
+        message = str(error)
+    else:
+        message = f"{path}: " + ", ".join(type(tensor).__name__ for tensor in read.values())
+    assert message.startswith(f"{path}: ")
