@@ -16,7 +16,7 @@ from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.datasets.mot import read_video_tracklets
 from nlreid.data.tracklet import Tracklet
-from nlreid.embedding import Embeddings, embed
+from nlreid.embedding import embed
 from nlreid.embedding.device import resolve_device
 from nlreid.embedding.whole_file import check_writable
 from nlreid.errors import DataError, InputError
@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
         autocast=DTYPES.get(arguments.autocast),
         progress=not arguments.quiet,
     )
-    _tell_seed(people, model, arguments.seed).save(arguments.output)
+    if model.loaded.source == "random":  # of another seed they are another model: embeddings must not be compared
+        people = replace(people, model=f"{people.model}, seed {arguments.seed}")
+    people.save(arguments.output)
     if not arguments.quiet:
         print(_summary(arguments, report))
         print(f"{arguments.output}: {len(people)} embeddings of {people.features.shape[1]} values ({people.model})")
@@ -125,11 +127,6 @@ def _at_least_one(tracklets: Iterator[Tracklet], arguments: argparse.Namespace) 
     yield first
     del first
     yield from tracklets
-
-
-def _tell_seed(people: Embeddings, model: VideoReID, seed: int) -> Embeddings:
-    """Random weights of two seeds are two models: their embeddings must not be compared."""
-    return replace(people, model=f"{people.model}, seed {seed}") if model.loaded.source == "random" else people
 
 
 def _summary(arguments: argparse.Namespace, report: CropReport) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -57,10 +57,9 @@ def embed(
     if device is not None:
         model.to(resolve_device(device))
     sums = _Sums()
-    with _evaluation(model), torch.inference_mode():
-        for clips, rows in _batches(
-            progress_bar(tracklets, "embedding", "tracklets", show=progress), model, batch_size, sums.tracks
-        ):
+    counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
+    with closing(counted), _evaluation(model), torch.inference_mode():
+        for clips, rows in _batches(counted, model, batch_size, sums.tracks):
             sums.add(_run(model, clips, autocast), rows)
     if not sums.tracks:
         raise InputError("there is no tracklet to embed")

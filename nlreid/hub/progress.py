@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Sized
 from typing import TypeVar
 
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
@@ -10,10 +10,10 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 T = TypeVar("T")
 
 
-def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool) -> Iterator[T]:
+def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool) -> Generator[T, None, None]:
     """The same items, with a progress bar on standard error while they are consumed.
 
-    Items are taken one at a time, when they are asked for, and not held on to afterwards.
+    Items are taken one at a time, when they are asked for, and not held on to afterwards. Closing the generator ends the bar.
 
     Args:
         items: What is gone through; its length, where it has one, is the bar's.

@@ -54,7 +54,7 @@ def test_folders_of_pictures_need_no_track_file(street, capsys):
     assert Embeddings.load(street.output).tracks == (TrackInfo("1", 12),)
 
 
-def test_the_seed_decides_random_weights_and_nothing_else(street, tmp_path):
+def test_the_seed_decides_random_weights_and_nothing_else(street):
     state = torch.get_rng_state()
     written = []
     for seed in (0, 0, 5):

@@ -64,7 +64,7 @@ def test_errors_that_are_not_ours_are_not_hidden(monkeypatch):
 
 
 def run(code, *arguments, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}  # buffered, as in a user's shell
     return subprocess.Popen([sys.executable, *code, *map(str, arguments)], env=environment, text=True, **options)
 
 
@@ -82,9 +82,12 @@ def test_nobody_needs_to_listen_to_the_end():
 def interrupt_when_ready(program, folder):
     """Sends SIGINT to a process that has said that it is in the middle of things, and waits there."""
     process = run(["-c", program], folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=100)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=100)
+    finally:
+        process.kill()
     return process.returncode, errors
 
 
@@ -97,6 +100,7 @@ def wait():
     print("ready", flush=True)
     signal.pause()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started without
 folder, run, batches = Path(sys.argv[1]), extract._run, []
 
 def run_once(*arguments):
@@ -119,6 +123,7 @@ def half(path, content):
     print("ready", flush=True)
     signal.pause()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = Path(sys.argv[1])
 Path.write_bytes = half
 arguments = ["--model", "test_c2d", "--device", "cpu", "--quiet"]

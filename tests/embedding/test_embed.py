@@ -207,6 +207,13 @@ def test_the_progress_bar_can_be_switched_off(model, capsys):
     assert "5/5" in shown.err
 
 
+def test_the_progress_bar_ends_before_an_error_is_told(model, capsys):
+    with pytest.raises(InputError) as caught:
+        embed(model, [tracklet("7", 3), Tracklet("8", [np.zeros((4, 4), np.uint8)])])
+    assert caught.tb is not None  # still held, as it is where an error is told
+    assert capsys.readouterr().err.endswith("\n")
+
+
 # --- what it refuses
 
 

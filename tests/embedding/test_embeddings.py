@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid import Embeddings
@@ -90,6 +90,7 @@ names = st.lists(st.text(max_size=8), min_size=0, max_size=6, unique=True)
 number = st.none() | st.integers(-(2**60), 2**60)
 
 
+@settings(deadline=None)
 @given(names=names, width=st.integers(1, 5), model=st.text(max_size=10), data=st.data())
 def test_the_file_holds_every_bit(tmp_path_factory, names, width, model, data):
     value = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -177,6 +178,7 @@ def test_truncated_files_are_refused(tmp_path, people, kept):
         Embeddings.load(path)
 
 
+@settings(deadline=None)
 @given(place=st.integers(0, 250), value=st.integers(0, 255))
 def test_a_damaged_header_is_an_error_or_changes_what_it_says(tmp_path_factory, place, value):
     path = tmp_path_factory.getbasetemp() / "damaged"

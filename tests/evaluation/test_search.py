@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import InputError
@@ -23,6 +23,7 @@ def sorted_by_hand(query, gallery, top):
 signs = st.lists(st.sampled_from([1.0, -1.0]), min_size=4, max_size=4)
 
 
+@settings(deadline=None)
 @given(query=st.lists(signs, min_size=1, max_size=4), gallery=st.lists(signs, min_size=1, max_size=20), top=st.integers(1, 25))
 def test_ranks_like_a_stable_sort_with_ties(query, gallery, top):
     query, gallery = torch.tensor(query), torch.tensor(gallery)
@@ -34,6 +35,7 @@ def test_ranks_like_a_stable_sort_with_ties(query, gallery, top):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-30, 1.0, 1e30]))
 def test_lengths_do_not_matter(dtype, seed, scale):
     generator = torch.Generator().manual_seed(seed)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -197,6 +197,7 @@ def test_files_cut_short_anywhere_are_refused(tmp_path, form):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch remarks on some of what it then refuses
 @pytest.mark.parametrize("form", FORMS)
+@settings(deadline=None)
 @given(place=st.integers(0, 10**6), value=st.integers(0, 255))
 @example(place=0, value=0)
 def test_damaged_files_are_read_or_refused_and_nothing_else(tmp_path_factory, form, place, value):

@@ -205,7 +205,7 @@ def wrong_files(saved):
         "that the model does not have (aggregate.weight)": saved(weights, **{"aggregate.weight": torch.eye(2)}),
         "of another shape (backbone.layer1.0.conv1.weight)": saved(weights, **{conv: torch.zeros(32, 32, 1, 3, 3)}),
         "of another type (backbone.layer1.0.conv1.weight)": saved(weights, **{conv: weights[conv].int()}),
-        "of another type (backbone.bn1.bias)": saved(weights, **{"backbone.bn1.bias": weights["backbone.bn1.bias"] + 1j}),
+        "of another type (backbone.bn1.bias)": saved(weights, **{"backbone.bn1.bias": weights["backbone.bn1.bias"] > 0}),
         "missing (head.classifier.bias)": saved(weights, **{"head.classifier.bias": None}),
         "missing (head.norm.bias)": saved(weights, **{"head.norm.bias": None}),
         "that the model does not have (backbone.layer2.non_local_0.g.bias": saved(trained("test_r3d_nl").state_dict()),
