@@ -14,6 +14,7 @@ from torch import Tensor
 from nlreid.errors import WeightsError
 
 WRAPPERS = ("state_dict", "model_state", "model")
+PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 # What a download that went wrong begins with, and what it is.
 _MISTAKES = {
     b"version https://git-lfs": "a Git LFS pointer, not the file that it points to: fetch that with 'git lfs pull'",
@@ -25,7 +26,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file, by name; the content decides the format, not the file's name.
 
     Args:
-        path: A safetensors file, or one of `torch.save` with a state dict, bare or under one of `WRAPPERS`.
+        path: A safetensors file, or one of `torch.save` with a state dict, bare or under one of `WRAPPERS`. A prefix of
+            `PREFIXES` that stands before every name is taken off.
 
     Returns:
         The tensors on the CPU, each of the type that it has in the file.
@@ -67,7 +69,14 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path}: holds no state dict; wanted are dense tensors by name, bare or under one of {', '.join(WRAPPERS)}"
         )
-    return {name: tensor.detach() for name, tensor in content.items()}
+    return _without_prefix({name: tensor.detach() for name, tensor in content.items()})
+
+
+def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES * 2:  # a network can be wrapped in both, either way round
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def _is_entry(name: object, tensor: object) -> bool:

@@ -213,3 +213,14 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(tmp_path_factory, fo
     else:
         message = f"{path}: " + ", ".join(type(tensor).__name__ for tensor in read.values())
     assert message.startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_prefixes_of_wrapped_networks_are_taken_off(tmp_path, prefix):
+    torch.save({f"{prefix}{name}": torch.ones(1) for name in ("conv1.weight", "module.bias")}, tmp_path / "weights.pth")
+    assert read_tensors(tmp_path / "weights.pth").keys() == {"conv1.weight", "module.bias"}
+
+
+def test_prefixes_of_some_names_only_stay(tmp_path):
+    torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, tmp_path / "weights.pth")
+    assert read_tensors(tmp_path / "weights.pth").keys() == {"module.a", "b"}
