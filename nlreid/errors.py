@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
+from math import isfinite
+from numbers import Real
+from operator import index
 from types import ModuleType
 
 
@@ -52,6 +55,45 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str], hint: str = "
     near = get_close_matches(str(given), names, n=1, cutoff=0.4)
     guess = f"; did you mean {near[0]!r}?" if near else ";"
     return UnknownNameError(f"unknown {kind} {given!r}{guess} {hint or 'Allowed: ' + ', '.join(names) + '.'}")
+
+
+def whole_number(name: str, value: object, least: int = 1) -> int:
+    """`value` as an int, if it is a whole number (of Python, NumPy or torch) from `least`.
+
+    >>> whole_number("frames", 8)
+    8
+
+    Args:
+        name: What the number is, for the message.
+        value: What came.
+        least: The smallest that is allowed.
+
+    Raises:
+        InputError: If it is anything else; a bool is no number.
+    """
+    try:
+        number = index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise InputError(f"{name} is a whole number from {least}; got {value!r}")
+    return number
+
+
+def real_number(name: str, value: object, wanted: str = "a finite number") -> float:
+    """`value` as a float, if it is a finite number.
+
+    Args:
+        name: What the number is, for the message.
+        value: What came.
+        wanted: What is allowed, for the message.
+
+    Raises:
+        InputError: If it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
+        raise InputError(f"{name} is {wanted}; got {value!r}")
+    return float(value)
 
 
 def import_extra(module: str, extra: str) -> ModuleType:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from nlreid.errors import InputError
+from nlreid.errors import InputError, whole_number
 
 
 class RandomIdentitySampler(Sampler[int]):
@@ -49,9 +49,8 @@ class RandomIdentitySampler(Sampler[int]):
     def __init__(self, pids: Sequence[int], p: int = 32, k: int = 4, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
         super().__init__()
         for name, value, least in (("p", p, 2), ("k", k, 1), ("seed", seed, 0), ("world_size", world_size, 1)):
-            if value < least:
-                raise InputError(f"{name} must be at least {least}; got {value}")
-        if not 0 <= rank < world_size:
+            whole_number(name, value, least)
+        if not 0 <= whole_number("rank", rank, least=0) < world_size:
             raise InputError(f"rank must be in 0..{world_size - 1} for world_size {world_size}; got {rank}")
         self._tracklets = _by_identity(pids)
         if len(self._tracklets) < p * world_size:
@@ -68,9 +67,7 @@ class RandomIdentitySampler(Sampler[int]):
         Raises:
             InputError: If `epoch` is negative.
         """
-        if epoch < 0:
-            raise InputError(f"epoch must be at least 0; got {epoch}")
-        self.epoch = epoch
+        self.epoch = whole_number("epoch", epoch, least=0)
 
     def __len__(self) -> int:
         """How many indices this rank yields an epoch."""

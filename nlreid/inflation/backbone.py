@@ -77,21 +77,21 @@ class Backbone3d(nn.Sequential):
         self.check(clip)
         x = clip
         for name, step in self._steps():
-            if self.grad_checkpointing and self.training and name in self.stage_names:
-                x = checkpoint(step, x, use_reentrant=False, context_fn=partial(_recompute_contexts, step))
-            else:
-                x = step(x)
+            saving = self.grad_checkpointing and self.training and name in self.stage_names
+            x = _checkpointed(step, x) if saving else step(x)
         return x
 
     def check(self, clip: Tensor) -> None:
         """Refuse what is no clip for this network, saying what came and what is wanted."""
+        if not isinstance(clip, Tensor):
+            raise InputError(f"a clip is a torch.Tensor; got {type(clip).__qualname__}; torch.as_tensor(…) makes one")
         if clip.ndim != 5 or clip.shape[1] != self.in_channels:
             raise InputError(f"a clip is (batch, {self.in_channels}, frames, height, width); got {tuple(clip.shape)}")
         if not clip.is_floating_point():
             raise InputError(
                 f"a clip is floating point, normalised with the model's mean and std (clip_spec.transform()); got {clip.dtype}"
             )
-        wanted = self._dtype()
+        wanted = self.dtype
         if clip.dtype != wanted and not torch.is_autocast_enabled(clip.device.type):
             raise InputError(f"the network computes in {wanted}, the clip is {clip.dtype}; clip.to({wanted}) makes them agree")
         frames, height, width = clip.shape[2:]
@@ -105,8 +105,11 @@ class Backbone3d(nn.Sequential):
                 f"the network needs frames of at least {self.stride} x {self.stride} pixels; got {height} x {width}"
             )
 
-    def _dtype(self) -> torch.dtype:
-        return next(parameter.dtype for parameter in self.parameters())
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that it computes in outside autocast."""
+        # from a layer, not from parameters(): the replicas of DataParallel have none
+        return next(module.weight.dtype for module in self.modules() if isinstance(module, nn.Conv3d))
 
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:
         for name, child in self.named_children():
@@ -134,6 +137,14 @@ def insert_after(root: nn.Module, name: str, new_name: str, module: nn.Module) -
         parent.add_module(child, submodule)
         if child == child_name:
             parent.add_module(new_name, module)
+
+
+def _checkpointed(step: nn.Module, x: Tensor) -> Tensor:
+    if torch.compiler.is_compiling():  # the compiler keeps running statistics right itself, and takes no contexts of ours
+        output: Tensor = checkpoint(step, x, use_reentrant=False)
+    else:
+        output = checkpoint(step, x, use_reentrant=False, context_fn=partial(_recompute_contexts, step))
+    return output
 
 
 def _recompute_contexts(step: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -33,7 +33,8 @@ def inflate(model2d: nn.Module, plan: str | TemporalPlan | Mapping[str, Any] = "
         init: `mean` (every slice is the 2D kernel divided by the frames) or `center` (the 2D kernel in the middle slice).
 
     Returns:
-        The backbone `(b, 3, t, h, w) -> (b, num_features, t', h', w')`, on the same device and in the same mode.
+        The backbone `(b, 3, t, h, w) -> (b, num_features, t', h', w')`, on the same device, each module in the mode of its
+        source. Hooks are not promised to carry over.
 
     Raises:
         InflationError: If the network's class, or the type of one of its modules, has no rule, or the plan cannot inherit 2D
@@ -51,7 +52,9 @@ def inflate(model2d: nn.Module, plan: str | TemporalPlan | Mapping[str, Any] = "
     load_inflated(backbone, model2d.state_dict(), init)
     trained = dict(model2d.named_parameters())
     for name, parameter in backbone.named_parameters():
-        parameter.requires_grad_(trained[name].requires_grad if name in trained else True)
+        source = name.replace(".spatial.", ".").replace(".temporal.", ".")  # both halves of a pair follow their kernel
+        given = trained.get(name, trained.get(source))
+        parameter.requires_grad_(given is None or given.requires_grad)
     return backbone
 
 
@@ -77,7 +80,10 @@ def build_3d(model2d: nn.Module, plan: TemporalPlan) -> Backbone3d:
     if plan.pool_after_first_stage > 1:
         window = (plan.pool_after_first_stage, 1, 1)
         insert_after(backbone, stages[0], "temporal_pool", nn.MaxPool3d(window, stride=window))
-    return backbone.train(model2d.training)
+    modes = {name: module.training for name, module in model2d.named_modules()}
+    for name, module in backbone.named_modules():
+        module.training = modes.get(name, model2d.training)
+    return backbone
 
 
 def draw_kernels(backbone: Backbone3d, source: Mapping[str, Tensor]) -> None:
@@ -94,7 +100,7 @@ def draw_kernels(backbone: Backbone3d, source: Mapping[str, Tensor]) -> None:
         if not isinstance(module, nn.Conv3d) or id(module) in own_start:
             continue
         kernel = source.get(f"{name}.weight")
-        if kernel is not None and not kernel.any():
+        if kernel is not None and not kernel.is_meta and not kernel.any():
             nn.init.zeros_(module.weight)
         else:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -107,8 +107,9 @@ def assign_frames(model: nn.Module, layout: Layout, plan: TemporalPlan) -> dict[
     frames = {}
     stem = next(name for child in layout.before for name, _ in _convolutions(model, child))
     frames[stem] = Frames(plan.stem, plan.stem_stride, plan.form if plan.stem > 1 else "plain", plan.stem_hidden)
-    if plan.stem_pool_stride > 1:
-        frames |= _strided(model, layout.stem_pool, plan.stem_pool_stride)
+    if plan.stem_pool_stride > 1 or plan.stem_pool_kernel > 1:
+        pooled = _strided(model, layout.stem_pool, plan.stem_pool_stride)
+        frames |= {name: taken._replace(kernel=plan.stem_pool_kernel) for name, taken in pooled.items()}
     for stage, holder in enumerate(layout.block_holders(model)):
         for index, (name, _) in enumerate(model.get_submodule(holder).named_children()):
             block = f"{holder}.{name}"
@@ -158,7 +159,9 @@ def _strided(model: nn.Module, prefix: str, stride: int) -> dict[str, Frames]:
     modules = model.get_submodule(prefix).named_modules(prefix=prefix) if present else ()
     frames = {name: Frames(1, stride) for name, module in modules if strides_in_space(module)}
     if not frames:
-        raise InflationError(f"a temporal stride of {stride} needs a spatial stride beside it; {prefix!r} has none")
+        raise InflationError(
+            f"a temporal stride of {stride} needs a spatial stride beside it; {prefix or 'the stem'!r} has none"
+        )
     return frames
 
 

@@ -28,7 +28,6 @@ from torch import nn
 
 from nlreid.errors import InflationError
 from nlreid.inflation import modules as in_3d
-from nlreid.inflation.layouts import strides_in_space
 from nlreid.inflation.rules import RULES, Rule, Site, keep
 from nlreid.layers.conv3d import FactorisedConv3d, SeparableConv3d
 
@@ -78,24 +77,24 @@ def inflate_conv(conv: nn.Conv2d, site: Site) -> nn.Module:
     return inflated.to_empty(device=device)
 
 
-def inflate_pool(pool: nn.MaxPool2d | nn.AvgPool2d, site: Site) -> nn.Module:
-    """A spatial pool stays one; where its stage strides in time, it takes every so-manyth frame."""
-    stride = site.frames.stride if strides_in_space(pool) else 1
-    common: dict[str, Any] = {
-        "kernel_size": (1, *_pair(pool.kernel_size)),
-        "stride": (stride, *_pair(pool.stride)),
-        "padding": (0, *_pair(pool.padding)),
-        "ceil_mode": pool.ceil_mode,
-    }
-    if isinstance(pool, nn.MaxPool2d):
-        return nn.MaxPool3d(dilation=(1, *_pair(pool.dilation)), return_indices=pool.return_indices, **common)
-    averaged: dict[str, Any] = {"count_include_pad": pool.count_include_pad, "divisor_override": pool.divisor_override}
-    return nn.AvgPool3d(**common, **averaged)
+def inflate_max_pool(pool: nn.MaxPool2d, site: Site) -> nn.Module:
+    """A max-pool gains what the plan gives it: where its stage strides in time, it does too."""
+    frames = site.frames
+    return nn.MaxPool3d(
+        (frames.kernel, *_pair(pool.kernel_size)),
+        stride=(frames.stride, *_pair(pool.stride)),
+        padding=(frames.kernel // 2, *_pair(pool.padding)),
+        dilation=(1, *_pair(pool.dilation)),
+        return_indices=pool.return_indices,
+        ceil_mode=pool.ceil_mode,
+    )
 
 
-def inflate_blur_pool(pool: blur_pool.BlurPool2d, site: Site) -> nn.Module:
-    """Anti-aliased pooling works frame by frame."""
-    rebuilt = site.rebuild(pool, in_3d.BlurPool3d)
+def inflate_frame_pool(form: type[nn.Module], pool: nn.Module, site: Site) -> nn.Module:
+    """Average and blur pools work frame by frame; where their stage strides in time, on every so-manyth frame."""
+    if site.frames.kernel > 1:
+        raise InflationError(f"{site.name!r} averages over space; only max-pools gain a temporal kernel")
+    rebuilt = site.rebuild(pool, form)
     rebuilt.temporal_stride = site.frames.stride  # type: ignore[assignment]
     return rebuilt
 
@@ -122,9 +121,9 @@ def _rebuilt(form: type[nn.Module], module: nn.Module, site: Site) -> nn.Module:
 BY_CODE: dict[type[nn.Module], Rule] = {
     nn.Conv2d: inflate_conv,
     std_conv.StdConv2d: inflate_conv,
-    nn.MaxPool2d: inflate_pool,
-    nn.AvgPool2d: inflate_pool,
-    blur_pool.BlurPool2d: inflate_blur_pool,
+    nn.MaxPool2d: inflate_max_pool,
+    nn.AvgPool2d: partial(inflate_frame_pool, in_3d.FrameAvgPool),
+    blur_pool.BlurPool2d: partial(inflate_frame_pool, in_3d.FrameBlurPool),
 }
 
 BY_FORM: dict[type[nn.Module], type[nn.Module]] = {
@@ -169,7 +168,16 @@ KEPT: tuple[type[nn.Module], ...] = (
         nn.Mish,
         nn.Tanh,
     ),
-    *(activations.Sigmoid, activations.Tanh, activations.Swish, activations.Mish, drop.DropPath, linear.Linear),
+    *(
+        activations.Sigmoid,
+        activations.Tanh,
+        activations.Swish,
+        activations.Mish,
+        activations.GELU,
+        activations.PReLU,
+        drop.DropPath,
+        linear.Linear,
+    ),
     *(norm.GroupNorm, norm.GroupNorm1, norm_act.GroupNormAct, norm_act.GroupNorm1Act),
     *(conv_bn_act.ConvNormAct, mlp.ConvMlp, split_attn.RadixSoftmax, selective_kernel.SelectiveKernel),
     *(resnet.BasicBlock, resnet.Bottleneck, resnest.ResNestBottleneck, res2net.Bottle2neck),

@@ -68,8 +68,8 @@ class FilterResponseNormTlu3d(_TimeAsHeight, FilterResponseNormTlu2d):
     """Filter response normalisation with the statistics of whole clips."""
 
 
-class BlurPool3d(BlurPool2d):
-    """Anti-aliased spatial pooling, frame by frame, with a temporal stride."""
+class _FrameByFrame(nn.Module):
+    """Runs the 2D code on each frame, or on every so-manyth."""
 
     temporal_stride = 1
 
@@ -77,8 +77,16 @@ class BlurPool3d(BlurPool2d):
         """`(b, c, t, h, w)` to `(b, c, t / temporal_stride, h / stride, w / stride)`."""
         x = x[:, :, :: self.temporal_stride]
         frames = rearrange(x, "b c t h w -> (b t) c h w")
-        result: Tensor = rearrange(super().forward(frames), "(b t) c h w -> b c t h w", b=x.shape[0])
-        return result
+        pooled: Tensor = super().forward(frames)
+        return rearrange(pooled, "(b t) c h w -> b c t h w", b=x.shape[0])
+
+
+class FrameBlurPool(_FrameByFrame, BlurPool2d):
+    """Anti-aliased spatial pooling of each frame."""
+
+
+class FrameAvgPool(_FrameByFrame, nn.AvgPool2d):
+    """Spatial average pooling of each frame; unlike `AvgPool3d`, it takes maps smaller than its window, as in 2D."""
 
 
 class SEModule3d(SEModule):

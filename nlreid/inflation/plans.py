@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from nlreid.errors import InputError, unknown_name
+from nlreid.errors import InputError, unknown_name, whole_number
 
 Form = Literal["plain", "separable", "factorised"]
 Cycle = tuple[int, ...]
@@ -28,6 +28,7 @@ class TemporalPlan:
         stem: Kernel of the stem's first convolution.
         stem_stride: Temporal stride of that convolution.
         stem_pool: Whether the stem keeps its spatial pooling.
+        stem_pool_kernel: Frames that the stem's max-pooling looks at.
         stem_pool_stride: Temporal stride of the stem's pooling.
         first: Per stage, kernels of the first convolution of the blocks, repeated over the blocks.
         spatial: Per stage, kernel of the block's k×k convolutions.
@@ -44,6 +45,7 @@ class TemporalPlan:
     stem: int = 1
     stem_stride: int = 1
     stem_pool: bool = True
+    stem_pool_kernel: int = 1
     stem_pool_stride: int = 1
     first: tuple[Cycle, Cycle, Cycle, Cycle] = ((1,), (1,), (1,), (1,))
     spatial: tuple[int, int, int, int] = (1, 1, 1, 1)
@@ -82,7 +84,13 @@ class TemporalPlan:
     @property
     def min_frames(self) -> int:
         """The shortest clip that leaves a frame behind the last stage."""
-        return next(frames for frames in range(1, 1025) if self.output_frames(frames) > 0)
+        frames = 1
+        for stride in reversed(self.strides[1:]):
+            frames = (frames - 1) * stride + 1
+        frames *= self.pool_after_first_stage
+        for stride in (self.strides[0], self.stem_pool_stride, self.stem_stride):
+            frames = (frames - 1) * stride + 1
+        return frames
 
 
 PLANS: dict[str, TemporalPlan] = {
@@ -145,6 +153,8 @@ def resolve_plan(plan: str | TemporalPlan | Mapping[str, Any]) -> TemporalPlan:
         if plan not in PLANS:
             raise unknown_name("plan", plan, PLANS)
         return PLANS[plan]
+    if not isinstance(plan, TemporalPlan | Mapping):
+        raise InputError(f"a plan is a name, a TemporalPlan, or a mapping of a plan's changed fields; got {plan!r}")
     if not isinstance(plan, TemporalPlan):
         changes = dict(plan)
         allowed = [field.name for field in fields(TemporalPlan)]
@@ -161,21 +171,23 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _check(plan: TemporalPlan) -> None:
-    if len(plan.first) != 4 or len(plan.spatial) != 4 or len(plan.strides) != 4 or not all(plan.first):
-        raise InputError(f"plan {plan.name!r}: first, spatial and strides have one entry for each of four stages; got {plan}")
-    counts = (
-        plan.stem,
-        plan.stem_stride,
-        plan.stem_pool_stride,
-        plan.pool_after_first_stage,
-        *plan.spatial,
-        *plan.strides,
-    )
-    for count in (*counts, *(kernel for cycle in plan.first for kernel in cycle)):
-        if not isinstance(count, int) or count < 1:
-            raise InputError(f"plan {plan.name!r}: kernels, strides and pools are whole numbers from 1; got {count!r}")
-    for kernel in (plan.stem, *plan.spatial, *(kernel for cycle in plan.first for kernel in cycle)):
+    for name in ("first", "spatial", "strides"):
+        if not isinstance(getattr(plan, name), tuple) or len(getattr(plan, name)) != 4:
+            raise InputError(f"plan {plan.name!r}: {name} has one entry for each of four stages; got {getattr(plan, name)!r}")
+    if not all(isinstance(cycle, tuple) and cycle for cycle in plan.first):
+        raise InputError(f"plan {plan.name!r}: first has a cycle of kernels for each stage, as in (3, 1); got {plan.first!r}")
+    kernels = (plan.stem, plan.stem_pool_kernel, *plan.spatial, *(kernel for cycle in plan.first for kernel in cycle))
+    counts = (plan.stem_stride, plan.stem_pool_stride, plan.pool_after_first_stage, *plan.strides)
+    for count in (*kernels, *counts, *(() if plan.stem_hidden is None else (plan.stem_hidden,))):
+        whole_number(f"plan {plan.name!r}: each kernel, stride and pool", count)
+    for kernel in kernels:
         if kernel % 2 == 0:
             raise InputError(f"plan {plan.name!r}: temporal kernels are odd, so that frames keep their place; got {kernel}")
+    if not isinstance(plan.stem_pool, bool) or not isinstance(plan.inherits, bool):
+        raise InputError(
+            f"plan {plan.name!r}: stem_pool and inherits are True or False; got {plan.stem_pool!r}, {plan.inherits!r}"
+        )
+    if not plan.stem_pool and (plan.stem_pool_stride > 1 or plan.stem_pool_kernel > 1):
+        raise InputError(f"plan {plan.name!r}: without a stem pool it has no temporal stride or kernel either")
     if plan.form not in ("plain", "separable", "factorised"):
         raise unknown_name("form of a temporal plan", plan.form, ("plain", "separable", "factorised"))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nlreid.errors import InputError
+from nlreid.errors import InputError, whole_number
 
 
 class ReIDOutput(NamedTuple):
@@ -54,10 +54,9 @@ class Head(nn.Module, ABC):
             num_classes: Persons to tell apart; 0 removes the classifier and nothing else.
 
         Raises:
-            InputError: If it is negative.
+            InputError: If it is no whole number, or negative.
         """
-        if num_classes < 0:
-            raise InputError(f"num_classes must be 0 (no classifier) or more; got {num_classes}")
+        num_classes = whole_number("num_classes", num_classes, least=0)
         self.classifier = self._new_classifier(num_classes) if num_classes else None
 
     def _new_classifier(self, num_classes: int) -> nn.Linear:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlreid.errors import InputError, unknown_name
+from nlreid.errors import InputError, real_number, unknown_name, whole_number
 from nlreid.layers.pairwise import PAIRWISE
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -168,14 +167,13 @@ def _embed(conv: nn.Conv3d | None, x: Tensor) -> Tensor:
 
 
 def _check_arguments(channels: int, inner: int, pairwise: str, scale: float, subsample: int, subsample_order: str) -> None:
-    if pairwise not in PAIRWISE:
+    if not isinstance(pairwise, str) or pairwise not in PAIRWISE:
         raise unknown_name("pairwise function", pairwise, PAIRWISE)
     if subsample_order not in ("before", "after"):
         raise unknown_name("subsample order", subsample_order, ("before", "after"))
     for name, size in (("channels", channels), ("inner_channels", inner), ("subsample", subsample)):
-        if size < 1:
-            raise InputError(f"{name} must be at least 1; got {size}")
-    if not 0 < scale < math.inf:
+        whole_number(name, size)
+    if real_number("scale", scale) <= 0:
         raise InputError(f"scale must be a positive, finite number; got {scale}")
     if scale != 1 and not PAIRWISE[pairwise].scaled:
         raise InputError(

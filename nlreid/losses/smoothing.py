@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlreid.errors import InputError
+from nlreid.errors import InputError, real_number
 from nlreid.losses.labels import check_labels
 
 # PyTorch leaves out samples of label -100 unless told of another; this one can be no class and no usual filler, so that
@@ -35,7 +35,7 @@ class LabelSmoothingCrossEntropy(nn.Module):
 
     def __init__(self, epsilon: float = 0.1) -> None:
         super().__init__()
-        if not 0 <= epsilon < 1:
+        if not 0 <= real_number("epsilon", epsilon, "in [0, 1)") < 1:
             raise InputError(f"epsilon must be in [0, 1); got {epsilon}")
         self.epsilon = epsilon
 

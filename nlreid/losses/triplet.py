@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlreid.errors import InputError, unknown_name
+from nlreid.errors import InputError, real_number, unknown_name
 from nlreid.losses.labels import check_labels
 
 METRICS = ("euclidean", "cosine")
@@ -51,7 +51,7 @@ class BatchHardTripletLoss(nn.Module):
         if isinstance(margin, str):
             if margin != "soft":
                 raise unknown_name("margin", margin, ["soft"], hint="Allowed: 'soft', or a number of at least 0.")
-        elif not 0 <= margin < math.inf:
+        elif real_number("margin", margin, "a finite number of at least 0, or 'soft'") < 0:
             raise InputError(f"margin must be a finite number of at least 0, or 'soft'; got {margin}")
         if metric not in METRICS:
             raise unknown_name("metric", metric, METRICS)

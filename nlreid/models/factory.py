@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import timm
 from torch import nn
 
-from nlreid.errors import InputError, WeightsError, unknown_name
+from nlreid.errors import InputError, unknown_name, whole_number
 from nlreid.inflation.inflate import build_3d, draw_kernels, inflate
 from nlreid.inflation.plans import resolve_plan
 from nlreid.inflation.weights import check_init
 from nlreid.layers.aggregate import create_aggregate
 from nlreid.layers.heads import HEADS, BottleneckHead, Head, LinearHead
+from nlreid.models.backbone2d import check_backbone, create_2d, origin, statistics
 from nlreid.models.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
 from nlreid.models.placement import insert_non_local
 from nlreid.models.pretrained import IMAGENET, resolve_source
 from nlreid.models.spec import ModelSpec
-from nlreid.models.zoo import model_spec
+from nlreid.models.zoo import MODELS, model_spec
 
 
 def create_model(
@@ -59,31 +58,35 @@ def create_model(
         InflationError: If the backbone cannot be inflated.
         WeightsError: If weights cannot be found, read or loaded.
     """
-    base, _, tag = name.partition(".")
+    if not isinstance(name, str):
+        raise InputError(f"the name of a model is a string; got {name!r}")
+    num_classes = whole_number("num_classes", num_classes, least=0)
+    base, dot, tag = name.partition(".")
+    if dot and not tag:
+        raise unknown_name("model", name, MODELS, "nlreid.list_models() lists all.")
     spec = model_spec(base).override(overrides)
-    source = resolve_source(base, spec, tag, pretrained)
+    check_backbone(spec.backbone)
     check_init(spec.init)
     _check_head(head, num_classes)
+    source = resolve_source(base, spec, tag, pretrained)
     checkpoint = read_checkpoint(source) if isinstance(source, Path) else None
-    from_2d = source == IMAGENET or (checkpoint is not None and checkpoint.is_2d)
-    model2d = _create_2d(spec.backbone, pretrained=source == IMAGENET)
-    if from_2d:
-        spec = _with_statistics(spec, model2d, overrides)
-    model = _assemble(
-        name, spec, model2d, source == IMAGENET, _head_kind(head, num_classes, checkpoint), num_classes, checkpoint
-    )
+    model2d = create_2d(spec.backbone, pretrained=source == IMAGENET)
+    if "clip" not in overrides and (source == IMAGENET or (checkpoint is not None and checkpoint.is_2d)):
+        mean, std = statistics(model2d)
+        spec = replace(spec, clip=replace(spec.clip, mean=mean, std=std))
+    if "embedding_dim" not in overrides and checkpoint is not None and checkpoint.embedding_dim is not None:
+        spec = replace(spec, embedding_dim=checkpoint.embedding_dim)
+    model = _assemble(name, spec, model2d, source == IMAGENET, _head_kind(head, num_classes, checkpoint), num_classes)
     if checkpoint is not None:
         model.loaded = load_checkpoint(model, checkpoint, spec.init)
     elif source == IMAGENET:
-        model.loaded = LoadReport(f"timm, {_origin(model2d)}", _fresh(model))
+        model.loaded = LoadReport(f"timm, {origin(model2d)}", _fresh(model))
     return model
 
 
 def _check_head(head: str | None, num_classes: int) -> None:
     if head is not None and head not in (*HEADS, "none"):
         raise unknown_name("head", head, (*HEADS, "none"))
-    if not isinstance(num_classes, int) or num_classes < 0:
-        raise InputError(f"num_classes is a whole number from 0; got {num_classes!r}")
     if head == "none" and num_classes:
         raise InputError(
             f"head='none' has no classifier, but num_classes={num_classes}; ask for head='linear' or num_classes=0"
@@ -95,20 +98,6 @@ def _head_kind(head: str | None, num_classes: int, checkpoint: Checkpoint | None
     return head or brought or ("bottleneck" if num_classes else "none")
 
 
-def _create_2d(backbone: str, *, pretrained: bool) -> nn.Module:
-    if not timm.is_model(backbone):
-        raise unknown_name("backbone", backbone, timm.list_models(), "timm.list_models() lists all.")
-    try:
-        return timm.create_model(backbone, pretrained=pretrained)
-    except Exception as error:  # whatever the Hub's client raises; it goes on as ours, with its cause
-        if not pretrained:
-            raise
-        raise WeightsError(
-            f"timm could not give ImageNet weights for {backbone!r} ({type(error).__name__}: {str(error).strip()[:200]}); "
-            "check the connection, or pass the path of a file with them as pretrained="
-        ) from error
-
-
 def _assemble(
     name: str,
     spec: ModelSpec,
@@ -116,7 +105,6 @@ def _assemble(
     keep_weights: bool,
     head: str,
     num_classes: int,
-    checkpoint: Checkpoint | None,
 ) -> VideoReID:
     plan = resolve_plan(spec.plan)
     if keep_weights:
@@ -127,8 +115,6 @@ def _assemble(
     if spec.non_local is not None:
         insert_non_local(backbone, spec.non_local)
     aggregate = create_aggregate(spec.aggregate, backbone.num_features)
-    if checkpoint is not None and checkpoint.embedding_dim is not None and head == "bottleneck":
-        spec = replace(spec, embedding_dim=checkpoint.embedding_dim)
     return VideoReID(backbone, aggregate, _create_head(head, aggregate.num_features, num_classes, spec), name=name, spec=spec)
 
 
@@ -138,18 +124,6 @@ def _create_head(kind: str, features: int, num_classes: int, spec: ModelSpec) ->
     if kind == "bottleneck":
         return BottleneckHead(features, num_classes, spec.embedding_dim, spec.dropout)
     return HEADS[kind](features, num_classes)
-
-
-def _with_statistics(spec: ModelSpec, model2d: nn.Module, overrides: Mapping[str, Any]) -> ModelSpec:
-    if "clip" in overrides:
-        return spec
-    config: Any = model2d.pretrained_cfg
-    return replace(spec, clip=replace(spec.clip, mean=tuple(config["mean"]), std=tuple(config["std"])))
-
-
-def _origin(model2d: nn.Module) -> str:
-    config: Any = model2d.pretrained_cfg
-    return f"{config.get('architecture')}.{config.get('tag')}"
 
 
 def _fresh(model: VideoReID) -> tuple[str, ...]:

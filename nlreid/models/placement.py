@@ -53,35 +53,56 @@ def insert_non_local(backbone: Backbone3d, spec: NonLocalSpec) -> Backbone3d:
     Raises:
         InputError: If a block of `spec.blocks` does not exist, or no block would be inserted.
     """
-    names = [[name for name, _ in backbone.get_submodule(holder).named_children()] for holder in backbone.block_holders]
-    depths = [len(stage) for stage in names]
-    blocks = default_blocks(depths) if spec.blocks is None else spec.blocks
-    if len(blocks) > len(depths) or not any(blocks):
-        raise InputError(f"non-local blocks are listed for each of {len(depths)} stages, at least one in all; got {blocks}")
+    names = [_blocks_of(backbone, holder) for holder in backbone.block_holders]
+    blocks = _checked(spec.blocks, [len(stage) for stage in names])
     for stage, indices in enumerate(blocks):
         for index in indices:
-            if not 0 <= index < depths[stage]:
-                raise InputError(
-                    f"stage {stage + 1} has blocks 0 to {depths[stage] - 1}; a non-local block cannot stand behind {index}"
-                )
-            after = f"{backbone.block_holders[stage]}.{names[stage][index]}"
-            block = _block(_output_channels(backbone, after), spec).to(next(backbone.parameters()).device)
-            insert_after(backbone, after, f"non_local_{index}", block.train(backbone.training))
+            holder, new_name = backbone.block_holders[stage], f"non_local_{index}"
+            if new_name in dict(backbone.get_submodule(holder).named_children()):
+                raise InputError(f"{holder}.{new_name} stands there already")
+            after = f"{holder}.{names[stage][index]}"
+            block = _block(_output_channels(backbone, after), spec)
+            block.to(next(backbone.parameters()).device, backbone.dtype).train(backbone.training)
+            insert_after(backbone, after, new_name, block)
     return backbone
+
+
+def _blocks_of(backbone: Backbone3d, holder: str) -> list[str]:
+    return [name for name, _ in backbone.get_submodule(holder).named_children() if not name.startswith("non_local_")]
+
+
+def _checked(blocks: tuple[tuple[int, ...], ...] | None, depths: list[int]) -> tuple[tuple[int, ...], ...]:
+    if blocks is None:
+        blocks = default_blocks(depths)
+        if not any(blocks):
+            raise InputError(
+                f"the paper's non-local blocks stand behind every second residual block, and the stages here have {depths}; "
+                "name the places, as in non_local={'blocks': [[], [0], [0], []]}"
+            )
+    if len(blocks) > len(depths) or not any(blocks):
+        raise InputError(f"non-local blocks are listed for each of {len(depths)} stages, at least one in all; got {blocks}")
+    for stage, (indices, depth) in enumerate(zip(blocks, depths, strict=False), start=1):
+        if len(set(indices)) < len(indices):
+            raise InputError(f"stage {stage}: one non-local block stands behind a residual block; got {indices}")
+        for index in indices:
+            if index >= depth:
+                raise InputError(f"stage {stage} has blocks 0 to {depth - 1}; a non-local block cannot stand behind {index}")
+    return blocks
 
 
 def _output_channels(backbone: Backbone3d, name: str) -> int:
     seen: list[int] = []
     handle = backbone.get_submodule(name).register_forward_hook(lambda _m, _x, out: seen.append(out.shape[1]))
     device = next(backbone.parameters()).device
-    training = backbone.training
+    modes = {module: module.training for module in backbone.modules()}
     try:
         with torch.no_grad():
-            clip = torch.zeros(1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride, device=device)
-            backbone.eval()(clip)
+            size = (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride)
+            backbone.eval()(torch.zeros(size, device=device, dtype=backbone.dtype))
     finally:
         handle.remove()
-        backbone.train(training)
+        for module, training in modes.items():
+            module.training = training
     return seen[0]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import timm
 
-from nlreid.errors import UnknownNameError, unknown_name
+from nlreid.errors import InputError, UnknownNameError, unknown_name
 from nlreid.inflation.plans import resolve_plan
 from nlreid.models.spec import ModelSpec
 from nlreid.models.zoo import MODELS
@@ -59,6 +59,8 @@ def resolve_source(name: str, spec: ModelSpec, tag: str, pretrained: bool | str 
         return tag
     if pretrained in known:
         return str(pretrained)
+    if not isinstance(pretrained, str | Path):
+        raise InputError(f"pretrained is None, True, a tag, or the path of a file; got {pretrained!r}")
     if isinstance(pretrained, Path) or _looks_like_a_path(pretrained):
         return Path(pretrained)
     raise unknown_name(f"weights of {name!r}", pretrained, known, f"{allowed}, or the path of a file.")

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 from nlreid.data.transforms import EvaluationTransform
-from nlreid.errors import InputError, unknown_name
-from nlreid.inflation.plans import TemporalPlan
+from nlreid.errors import InputError, real_number, unknown_name, whole_number
+from nlreid.inflation.plans import TemporalPlan, resolve_plan
 from nlreid.inflation.weights import Init
+from nlreid.layers.pairwise import PAIRWISE
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+INVERSE_ROOT = "1/sqrt(d)"
 T = TypeVar("T")
 
 
@@ -35,10 +37,17 @@ class ClipSpec:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or self.stride < 1 or len(self.size) != 2 or min(self.size) < 1:
-            raise InputError(f"frames, stride and both sides of size are whole numbers from 1; got {self}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise InputError(f"mean and std have one value a channel (RGB), std above 0; got {self.mean} and {self.std}")
+        whole_number("frames", self.frames)
+        whole_number("stride", self.stride)
+        for name, values, count in (("size", self.size, 2), ("mean", self.mean, 3), ("std", self.std, 3)):
+            if not isinstance(values, tuple) or len(values) != count:
+                raise InputError(f"{name} has {count} values; got {values!r}")
+        for side in self.size:
+            whole_number("each side of size", side)
+        for value in (*self.mean, *self.std):
+            real_number("each value of mean and std", value)
+        if min(self.std) <= 0:
+            raise InputError(f"every std is above 0; got {self.std}")
 
     def transform(self) -> EvaluationTransform:
         """What turns uint8 frames `(t, h, w, 3)` into the clip `(3, t, *size)` that the model wants, without randomness."""
@@ -63,6 +72,22 @@ class NonLocalSpec:
     scale: float | Literal["1/sqrt(d)"] = 1.0
     subsample: int = 1
     subsample_order: str = "before"
+
+    def __post_init__(self) -> None:
+        if self.pairwise not in PAIRWISE:
+            raise unknown_name("pairwise function", self.pairwise, PAIRWISE)
+        if self.subsample_order not in ("before", "after"):
+            raise unknown_name("subsample order", self.subsample_order, ("before", "after"))
+        if isinstance(self.scale, str) and self.scale != INVERSE_ROOT:
+            raise unknown_name("scale", self.scale, (INVERSE_ROOT,), f"Allowed: a number, or {INVERSE_ROOT!r}.")
+        if not isinstance(self.scale, str):
+            real_number("scale", self.scale)
+        whole_number("subsample", self.subsample)
+        stages = self.blocks if self.blocks is not None else ()
+        if not isinstance(stages, tuple) or not all(isinstance(stage, tuple) for stage in stages):
+            raise InputError(f"blocks lists, for each stage, the residual blocks, as in [[], [1, 3], [], []]; got {stages!r}")
+        for index in (index for stage in stages for index in stage):
+            whole_number("a block of blocks", index, least=0)
 
 
 @dataclass(frozen=True)
@@ -89,6 +114,16 @@ class ModelSpec:
     dropout: float = 0.5
     clip: ClipSpec = field(default_factory=ClipSpec)
 
+    def __post_init__(self) -> None:
+        for name in ("backbone", "aggregate", "init"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} is a name; got {getattr(self, name)!r}")
+        whole_number("embedding_dim", self.embedding_dim)
+        if not 0 <= real_number("dropout", self.dropout) < 1:
+            raise InputError(f"dropout is from 0 to below 1; got {self.dropout}")
+        if not isinstance(self.clip, ClipSpec):
+            raise InputError(f"clip is a mapping of fields, or a ClipSpec; got {self.clip!r}")
+
     def override(self, changes: Mapping[str, Any]) -> ModelSpec:
         """This spec with some fields changed.
 
@@ -105,6 +140,8 @@ class ModelSpec:
         changes = dict(changes)
         for key in changes:
             _check_field(ModelSpec, key, "override")
+        if isinstance(changes.get("plan"), Mapping):
+            changes["plan"] = resolve_plan(changes["plan"])
         if "non_local" in changes:
             changes["non_local"] = self._non_local(changes["non_local"])
         if isinstance(changes.get("clip"), Mapping):

@@ -126,12 +126,12 @@ def test_feeds_a_data_loader():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"p": 1}, "p must be at least 2; got 1"),
-        ({"k": 0}, "k must be at least 1; got 0"),
-        ({"seed": -1}, "seed must be at least 0; got -1"),
-        ({"world_size": 0}, "world_size must be at least 1; got 0"),
+        ({"p": 1}, "p is a whole number from 2; got 1"),
+        ({"k": 0}, "k is a whole number from 1; got 0"),
+        ({"seed": -1}, "seed is a whole number from 0; got -1"),
+        ({"world_size": 0}, "world_size is a whole number from 1; got 0"),
         ({"world_size": 2, "rank": 2}, r"rank must be in 0\.\.1 for world_size 2; got 2"),
-        ({"rank": -1}, r"rank must be in 0\.\.0 for world_size 1; got -1"),
+        ({"rank": -1}, "rank is a whole number from 0; got -1"),
         ({"p": 10}, "need 10 identities; the 45 tracklets have 9; lower p"),
         ({"p": 5, "world_size": 2}, "need 10 identities; the 45 tracklets have 9; lower p or world_size"),
         ({"pids": []}, "the 0 tracklets have 0"),
@@ -146,5 +146,5 @@ def test_refuses_what_does_not_fit(arguments, message):
 
 
 def test_refuses_a_negative_epoch():
-    with pytest.raises(InputError, match="epoch must be at least 0; got -1"):
+    with pytest.raises(InputError, match="epoch is a whole number from 0; got -1"):
         RandomIdentitySampler(PIDS, p=3).set_epoch(-1)

@@ -194,7 +194,7 @@ def test_unknown_networks_plans_and_inits_are_refused():
         nlreid.inflate(model, {"name": "i3d", "stem_strides": 2})
     with pytest.raises(InputError, match="odd"):
         nlreid.inflate(model, {"name": "i3d", "stem": 4})
-    with pytest.raises(InputError, match="whole numbers from 1"):
+    with pytest.raises(InputError, match="whole number from 1"):
         nlreid.inflate(model, {"name": "i3d", "stem_stride": 0})
     for plan in ("r3d", "mc3", "r2plus1d"):
         with pytest.raises(InflationError, match="cannot inherit 2D weights"):
@@ -268,3 +268,71 @@ def test_checkpointing_changes_neither_results_nor_running_statistics():
 
 def test_every_layout_is_of_a_class_of_its_own():
     assert len(LAYOUTS) == 5
+
+
+@pytest.mark.parametrize("name", ["resnest14d", "res2net50_26w_4s", "resnet50d"])
+def test_maps_smaller_than_an_average_pool_pass_as_in_2d(name):
+    model = randomised(name)
+    frame = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        answer = nlreid.inflate(model, init="center")(frame.unsqueeze(2).repeat(1, 1, 2, 1, 1))
+        assert relative_error(answer, model.forward_features(frame).unsqueeze(2)) <= 1e-4
+
+
+@pytest.mark.parametrize("plan", ["separable", "i3d"])
+def test_frozen_kernels_stay_frozen(plan):
+    model = timm.create_model("test_resnet").requires_grad_(False)
+    assert not any(parameter.requires_grad for parameter in nlreid.inflate(model, plan).parameters())
+
+
+def test_each_module_keeps_its_mode():
+    model = timm.create_model("test_resnet").train()
+    model.layer1.eval()
+    backbone = nlreid.inflate(model)
+    assert backbone.training
+    assert not any(module.training for module in backbone.layer1.modules())
+
+
+def test_replicas_of_data_parallel_run():
+    replica = nlreid.inflate(timm.create_model("test_resnet")).eval()
+    clip = torch.zeros(1, 3, 2, 32, 32)
+    expected = replica(clip)
+    for module in replica.modules():  # as DataParallel makes them: tensors are attributes, not parameters
+        tensors, module._parameters = module._parameters, {}
+        for name, tensor in tensors.items():
+            object.__setattr__(module, name, tensor)
+    assert torch.equal(replica(clip), expected)
+
+
+@pytest.mark.parametrize(
+    ("plan", "answer"),
+    [
+        (None, "a plan is a name"),
+        (5, "a plan is a name"),
+        ({"first": None}, "one entry for each of four stages"),
+        ({"first": [3, 3, 3, 3]}, "a cycle of kernels for each stage"),
+        ({"stem": True}, "whole number"),
+        ({"spatial": [1, 1, 1]}, "four stages"),
+        ({"stem_pool": "no"}, "True or False"),
+        ({"stem_pool": False, "stem_pool_stride": 2}, "without a stem pool"),
+        ({"pool_after_first_stage": 2000, "form": "x"}, "unknown form"),
+    ],
+)
+def test_plans_that_make_no_sense_are_refused(plan, answer):
+    with pytest.raises((InputError, UnknownNameError), match=answer):
+        resolve_plan(plan)
+
+
+def test_the_shortest_clip_is_computed_for_any_plan():
+    for changes in ({"pool_after_first_stage": 2000}, {"stem_stride": 4, "pool_after_first_stage": 3, "strides": [2, 3, 2, 1]}):
+        plan = resolve_plan({"name": "i3d", **changes})
+        assert plan.output_frames(plan.min_frames) == 1
+        assert plan.output_frames(plan.min_frames - 1) == 0
+
+
+def test_a_stem_pool_can_look_at_several_frames():
+    backbone = nlreid.inflate(timm.create_model("resnet18"), {"name": "full", "stem_pool_kernel": 3, "stem_pool_stride": 2})
+    assert backbone.maxpool.kernel_size == (3, 3, 3)
+    assert backbone(torch.zeros(2, 3, 7, 32, 32)).shape[2] == backbone.plan.output_frames(7) == 4
+    with pytest.raises(InflationError, match="only max-pools"):
+        nlreid.inflate(timm.create_model("resnetblur18"), {"name": "full", "stem_pool_kernel": 3, "stem_pool_stride": 2})

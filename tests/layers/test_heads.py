@@ -136,9 +136,9 @@ def test_it_compiles_to_one_graph(name):
 
 @pytest.mark.parametrize("name", HEADS)
 def test_bad_input_is_refused(name):
-    with pytest.raises(InputError, match="num_classes must be 0"):
+    with pytest.raises(InputError, match="num_classes is a whole number from 0"):
         HEADS[name](6, -1)
-    with pytest.raises(InputError, match="num_classes must be 0"):
+    with pytest.raises(InputError, match="num_classes is a whole number from 0"):
         HEADS[name](6, 3).reset_classifier(-1)
     with pytest.raises(InputError, match=r"pooled features \(b, 6\); got \(4, 5\)"):
         HEADS[name](6)(torch.zeros(4, 5))

@@ -262,8 +262,8 @@ def test_it_compiles_to_one_graph(pairwise):
         ({"pairwise": "dot_product", "scale": 0.5}, InputError, "scale multiplies softmax"),
         ({"pairwise": "concatenation", "scale": 0.5}, InputError, "scale multiplies softmax"),
         ({"scale": float("nan")}, InputError, "finite"),
-        ({"subsample": 0}, InputError, "subsample must be at least 1"),
-        ({"inner_channels": 0}, InputError, "inner_channels must be at least 1"),
+        ({"subsample": 0}, InputError, "subsample is a whole number from 1"),
+        ({"inner_channels": 0}, InputError, "inner_channels is a whole number from 1"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, error, message):

@@ -77,7 +77,7 @@ def test_takes_any_integers(dtype):
 
 @pytest.mark.parametrize("epsilon", [-0.1, 1.0, 1.5, float("nan")])
 def test_refuses_an_epsilon_outside_its_range(epsilon):
-    with pytest.raises(InputError, match=r"epsilon must be in \[0, 1\); got"):
+    with pytest.raises(InputError, match=r"epsilon (must be|is) in \[0, 1\); got"):
         LabelSmoothingCrossEntropy(epsilon)
 
 

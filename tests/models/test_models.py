@@ -111,6 +111,42 @@ def test_other_families_take_non_local_blocks_and_plans_too():
         assert model(torch.zeros(1, 3, 2, 32, 32)).embedding.shape == (1, model.num_features)
 
 
+def test_inserted_blocks_are_not_counted_as_residual_blocks():
+    backbone = nlreid.create_model("r3d50", plan="c2d").backbone
+    insert_non_local(backbone, NonLocalSpec(blocks=((), (1,))))
+    insert_non_local(backbone, NonLocalSpec(blocks=((), (2,))))
+    assert [name for name, _ in backbone.layer2.named_children()] == ["0", "1", "non_local_1", "2", "non_local_2", "3"]
+    with pytest.raises(nlreid.errors.InputError, match=r"layer2.non_local_1 stands there already"):
+        insert_non_local(backbone, NonLocalSpec())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_inserted_blocks_take_the_type_of_the_network(dtype):
+    model = nlreid.create_model("test_r3d").to(dtype).eval()
+    insert_non_local(model.backbone, NonLocalSpec(blocks=((), (0,), (0,), ())))
+    assert all(parameter.dtype == dtype for parameter in model.parameters())
+    assert model(torch.zeros(1, 3, 4, 64, 32, dtype=dtype)).embedding.dtype == dtype
+
+
+def test_models_can_be_made_without_memory():
+    with torch.device("meta"):
+        model = nlreid.create_model("test_r3d_nl", num_classes=3).eval()
+        assert model(torch.zeros(2, 3, 4, 64, 32)).logits.shape == (2, 3)
+
+
+def test_gradient_checkpointing_compiles():
+    model = nlreid.create_model("test_r3d", num_classes=4, dropout=0.0)
+    clip = tiny_clip(model, batch=4)
+    model(clip).logits.square().sum().backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    model.set_grad_checkpointing()
+    torch.compile(model, backend="aot_eager")(clip).logits.square().sum().backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)
+    torch._dynamo.reset()
+
+
 def test_gradient_checkpointing_gives_the_same_gradients():
     model = nlreid.create_model("test_r3d_nl", num_classes=4, dropout=0.0)
     clip = tiny_clip(model, batch=4)
