@@ -52,7 +52,7 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str], hint: str = "
         hint: How to list the valid names, where they are too many for a message.
     """
     names = sorted(allowed)
-    near = get_close_matches(str(given), names, n=1, cutoff=0.4)
+    near = get_close_matches(str(given), names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ";"
     return UnknownNameError(f"unknown {kind} {given!r}{guess} {hint or 'Allowed: ' + ', '.join(names) + '.'}")
 

@@ -14,7 +14,8 @@ import torch
 from nlreid.cli.arguments import whole_number
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.folder import read_folder
-from nlreid.data.datasets.mot import read_video_tracklets
+from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklets
+from nlreid.data.images import IMAGE_SUFFIXES
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding import embed
 from nlreid.embedding.device import resolve_device
@@ -59,11 +60,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Embed and write; nothing is written unless everything went well."""
     _check_paths(arguments)
     device = resolve_device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    tracks = read_tracks(arguments.tracks, skip_bad_lines=arguments.skip_bad_lines) if arguments.tracks else None
     model = _model(arguments)
     report = CropReport()
     people = embed(
         model,
-        _at_least_one(_tracklets(arguments, model, report), arguments),
+        _Counted(_at_least_one(_tracklets(arguments, tracks, model, report), arguments), tracks),
         batch_size=arguments.batch_size,
         device=device,
         autocast=DTYPES.get(arguments.autocast),
@@ -80,9 +82,13 @@ def run(arguments: argparse.Namespace) -> None:
 def _check_paths(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output)
     output = arguments.output.resolve()
+    if output.is_relative_to(arguments.source.resolve()) and output.suffix.lower() in IMAGE_SUFFIXES:
+        raise InputError(f"{arguments.output} would be one of the pictures that are read; give --output another name")
     for given in (arguments.source, arguments.tracks, arguments.pretrained):
         if given is not None and Path(given).resolve() == output:
             raise InputError(f"{arguments.output} is read, and cannot be written too; give --output another name")
+    if not arguments.source.exists():
+        raise DataError(f"{arguments.source}: no such file or folder")
     if arguments.tracks is None and arguments.source.is_file():
         raise InputError(f"{arguments.source} is a file; --tracks FILE says where the people are in a video")
 
@@ -96,12 +102,28 @@ def _model(arguments: argparse.Namespace) -> VideoReID:
     return model
 
 
-def _tracklets(arguments: argparse.Namespace, model: VideoReID, report: CropReport) -> Iterator[Tracklet]:
-    if arguments.tracks is None:
+class _Counted:
+    """Tracklets that say how many they are, as far as that is known: at most one a track of the file."""
+
+    def __init__(self, tracklets: Iterator[Tracklet], tracks: TrackFile | None) -> None:
+        self._tracklets = tracklets
+        self._total = 0 if tracks is None else len(set(tracks.ids.tolist()))
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __iter__(self) -> Iterator[Tracklet]:
+        return self._tracklets
+
+
+def _tracklets(
+    arguments: argparse.Namespace, tracks: TrackFile | None, model: VideoReID, report: CropReport
+) -> Iterator[Tracklet]:
+    if tracks is None:
         return _long_enough(read_folder(arguments.source), arguments.min_frames, report.short)
     return read_video_tracklets(
         arguments.source,
-        arguments.tracks,
+        tracks,
         size=model.clip_spec.size,
         min_frames=arguments.min_frames,
         skip_bad_lines=arguments.skip_bad_lines,

@@ -38,7 +38,7 @@ class Tracklet:
     frame_numbers: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not self.frames:
+        if not len(self.frames):  # an array of pictures is a sequence, too, and has no truth value
             raise InputError(f"tracklet {self.name!r} has no frames")
         if self.frame_numbers is not None and len(self.frame_numbers) != len(self.frames):
             raise InputError(
@@ -67,8 +67,12 @@ class Tracklet:
 
     def _picture(self, index: int) -> Tensor:
         frame = self.frames[index]
-        if isinstance(frame, Path):
-            return torch.from_numpy(read_image(frame))
+        if isinstance(frame, str | Path):
+            return torch.from_numpy(read_image(Path(frame)))
+        if not isinstance(frame, np.ndarray):
+            raise InputError(
+                f"frame {index} of tracklet {self.name!r} must be a NumPy array or a path; got {type(frame).__qualname__}"
+            )
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
             raise InputError(
                 f"frame {index} of tracklet {self.name!r} must be uint8 RGB (h, w, 3); got {frame.dtype} {frame.shape}"

@@ -60,6 +60,8 @@ class EvaluationTransform:
         Raises:
             InputError: If `frames` has another type or shape.
         """
+        if not isinstance(frames, Tensor):
+            raise InputError(f"frames are a torch.Tensor; got {type(frames).__qualname__}; torch.as_tensor(…) makes one")
         if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or frames.numel() == 0:
             raise InputError(
                 f"frames must be uint8 RGB pictures (t, h, w, 3) with no empty axis; got {frames.dtype} {tuple(frames.shape)}"

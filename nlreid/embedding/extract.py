@@ -105,6 +105,10 @@ def _batches(
     rows: list[int] = []
     names: set[str] = set()
     for tracklet in tracklets:
+        if not isinstance(tracklet, Tracklet):
+            raise InputError(
+                f"embed takes nlreid.Tracklet objects, as the readers of nlreid.data.datasets give; got {tracklet!r:.80}"
+            )
         if tracklet.name in names:
             raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
         names.add(tracklet.name)

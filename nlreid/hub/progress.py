@@ -21,7 +21,7 @@ def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool)
         unit: What is counted.
         show: `False` shows nothing.
     """
-    total = len(items) if isinstance(items, Sized) else None
+    total = (len(items) or None) if isinstance(items, Sized) else None
     with tqdm(desc=description, unit=f" {unit}", total=total, disable=not show) as bar:  # type: ignore[no-untyped-call]
         for item in items:
             yield item

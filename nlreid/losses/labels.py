@@ -16,6 +16,8 @@ def check_labels(labels: Tensor, batch: int) -> None:
     Raises:
         InputError: If `labels` is not an integer tensor of shape `(batch,)`.
     """
+    if not isinstance(labels, Tensor):
+        raise InputError(f"labels are a torch.Tensor; got {type(labels).__qualname__}; torch.tensor(…) makes one")
     if labels.dtype not in INTEGERS or labels.shape != (batch,):
         raise InputError(
             f"labels must be one integer per sample, here of shape ({batch},); got {labels.dtype} {tuple(labels.shape)}"

@@ -39,7 +39,7 @@ def create_2d(name: str, *, pretrained: bool) -> nn.Module:
             raise
         raise WeightsError(
             f"timm could not give ImageNet weights for {name!r} ({type(error).__name__}: {str(error).strip()[:200]}); "
-            "check the connection, or pass the path of a file with them as pretrained="
+            "check the connection, or give the path of a file that holds them"
         ) from error
 
 

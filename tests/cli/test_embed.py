@@ -167,7 +167,7 @@ def test_values_that_cannot_be_are_usage_errors(street, misused, options, answer
 def test_sources_that_are_none(street, refused):
     tracks, output = street.tracks(), ["-o", street.output, "--model", "test_r3d"]
     assert "no.avi: no such file" in refused("embed", street.folder / "no.avi", "--tracks", tracks, *output)
-    assert "no: not a folder that can be read" in refused("embed", street.folder / "no", *output)
+    assert "no: no such file or folder" in refused("embed", street.folder / "no", *output)
     assert "is a file; --tracks FILE says where the people are" in refused("embed", street.video(), *output)
     assert "no video" in refused("embed", tracks, "--tracks", tracks, *output)
     assert "no image file" in refused("embed", street.folder, *output)
@@ -235,3 +235,11 @@ def test_errors_that_are_not_ours_pass_and_leave_nothing(street, monkeypatch):
     with pytest.raises(MemoryError):
         main(street.embed())
     assert street.leftovers() == set()
+
+
+def test_a_picture_that_is_read_is_not_written_over(street, refused):
+    people = street.people()
+    picture = next(people.rglob("*.png"), None) or next(people.rglob("*.jpg"))
+    before = picture.read_bytes()
+    assert "would be one of the pictures" in refused("embed", people, "-o", picture, "--model", "test_r3d")
+    assert picture.read_bytes() == before

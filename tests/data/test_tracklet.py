@@ -78,3 +78,12 @@ def test_a_missing_or_cut_image_file_is_named(tmp_path):
     for name in ("missing.png", "cut.png"):
         with pytest.raises(DataError, match=name):
             Tracklet("1", [tmp_path / name]).read([0], (4, 4))
+
+
+def test_an_array_of_pictures_and_paths_as_text_will_do(tmp_path):
+    stack = np.stack(pictures((8, 4), (8, 4)))
+    assert np.array_equal(Tracklet("1", stack).read([1], (8, 4))[0], stack[1])
+    Image.fromarray(stack[0]).save(tmp_path / "a.png")
+    assert np.array_equal(Tracklet("1", [str(tmp_path / "a.png")]).read([0], (8, 4))[0], stack[0])
+    with pytest.raises(InputError, match="must be a NumPy array or a path; got Tensor"):
+        Tracklet("1", [torch.zeros(4, 4, 3)]).read([0], (4, 4))

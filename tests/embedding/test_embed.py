@@ -263,3 +263,9 @@ def test_an_embedding_of_zeros_has_no_direction():
     torch.nn.init.zeros_(model.head.norm.weight)
     with pytest.raises(InputError, match="embedding of track '7' is zero or not finite"):
         embed(model, [tracklet("7", 3)], progress=False)
+
+
+@pytest.mark.parametrize("wrong", ["people", ["people/person_0"], torch.zeros(2, 3, 4, 64, 32)])
+def test_what_is_no_tracklet_is_refused(model, wrong):
+    with pytest.raises(InputError, match=r"embed takes nlreid.Tracklet objects"):
+        embed(model, wrong, progress=False)

@@ -67,3 +67,8 @@ def test_arguments_are_checked():
         VideoReIDLoss(margin=-1)
     with pytest.raises(UnknownNameError, match="metric"):
         VideoReIDLoss(metric="cosin")
+
+
+def test_labels_that_are_no_tensor_are_refused():
+    with pytest.raises(InputError, match=r"labels are a torch.Tensor; got list"):
+        LabelSmoothingCrossEntropy()(torch.zeros(2, 3), [0, 1])

@@ -183,6 +183,10 @@ def test_the_transform_makes_the_clip_that_the_model_wants():
     for wrong in (frames.float(), frames[0], frames[..., :2], frames[:0]):
         with pytest.raises(InputError, match="uint8 RGB"):
             model.clip_spec.transform()(wrong)
+    with pytest.raises(InputError, match=r"torch.Tensor; got ndarray"):
+        model.clip_spec.transform()(frames.numpy())
+    with pytest.raises(InputError, match=r"torch.Tensor; got ndarray"):
+        model(clip[None].numpy())
 
 
 def test_the_transform_normalises_by_the_models_statistics():

@@ -65,6 +65,7 @@ class CropReport:
         ]
         if self.bad_lines:
             lines.append(f"{self.tracks}: left out {len(self.bad_lines)} bad lines, the first: {self.bad_lines[0]}")
+            lines += [f"    {problem}" for problem in self.bad_lines[1:_SHOWN]]
         lines += self.losses()
         if self.short:
             lines.append(f"{self.tracks}: left out {len(self.short)} tracks with too few pictures: {_few(self.short)}")
