@@ -40,10 +40,11 @@ class Site:
             module: The 2D module.
             as_type: A subclass of the module's type that overrides the code that does not fit.
         """
-        # deepcopy takes what its memo holds for granted: here, every child in 3D.
-        children = {id(child): Site(f"{self.name}.{name}".lstrip("."), self.plan).convert(child)
-                    for name, child in module.named_children()}  # fmt: skip
-        rebuilt = copy.deepcopy(module, memo=dict(children))
+        children: dict[int, object] = {}
+        for name, child in module.named_children():
+            place = f"{self.name}.{name}" if self.name else name
+            children[id(child)] = Site(place, self.plan).convert(child)
+        rebuilt = copy.deepcopy(module, memo=children)  # which takes what its memo holds for granted: every child in 3D
         if as_type is not None:
             rebuilt.__class__ = as_type
         return rebuilt
