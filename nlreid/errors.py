@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from importlib import import_module
 from math import isfinite
@@ -94,6 +94,15 @@ def real_number(name: str, value: object, wanted: str = "a finite number") -> fl
     if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
         raise InputError(f"{name} is {wanted}; got {value!r}")
     return float(value)
+
+
+def some_of(names: Collection[str], shown: int = 3) -> str:
+    """A few of many names, sorted, for a message.
+
+    >>> some_of({"b", "a", "d", "c"})
+    'a, b, c, …'
+    """
+    return ", ".join(sorted(names)[:shown]) + (", …" if len(names) > shown else "")
 
 
 def import_extra(module: str, extra: str) -> ModuleType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings, TrackInfo
 from nlreid.errors import InputError
 from nlreid.hub.progress import progress_bar
+from nlreid.layers.modes import evaluating
 from nlreid.models.network import VideoReID
 
 
@@ -58,7 +59,7 @@ def embed(
         model.to(resolve_device(device))
     sums = _Sums()
     counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
-    with closing(counted), _evaluation(model), torch.inference_mode():
+    with closing(counted), evaluating(model), torch.inference_mode():
         for clips, rows in _batches(counted, model, batch_size, sums.tracks):
             sums.add(_run(model, clips, autocast), rows)
     if not sums.tracks:
@@ -143,14 +144,3 @@ def _run(model: VideoReID, clips: list[Tensor], autocast: torch.dtype | None) ->
 def _info(tracklet: Tracklet) -> TrackInfo:
     numbers = tracklet.frame_numbers or (None,)
     return TrackInfo(tracklet.name, len(tracklet), numbers[0], numbers[-1], tracklet.pid, tracklet.camid)
-
-
-@contextmanager
-def _evaluation(model: VideoReID) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]  # each its own: a part may be frozen
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from nlreid.errors import InputError, WeightsError, unknown_name
+from nlreid.errors import InputError, WeightsError, some_of, unknown_name
 from nlreid.inflation.leaves import StandardisedConv3d
 from nlreid.layers.conv3d import SeparableConv3d
 
@@ -135,13 +135,9 @@ def _checked_source(state_dict: Tensors, backbone: nn.Module, init: Init) -> dic
         "of another shape": {name for name in inflated.keys() & own.keys() if inflated[name] != own[name]},
     }
     if any(problems.values()):
-        named = (f"{len(names)} {what} ({_some(names)})" for what, names in problems.items() if names)
+        named = (f"{len(names)} {what} ({some_of(names)})" for what, names in problems.items() if names)
         raise WeightsError("the 2D tensors are not those of this network's source: " + "; ".join(named))
     return source
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _inflate(module: nn.Module, prefix: str, source: Tensors, init: Init) -> Iterator[tuple[str, Tensor]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nlreid.errors import WeightsError
+from nlreid.errors import WeightsError, some_of
 from nlreid.hub.files import read_tensors
 from nlreid.inflation.weights import Init, inflate_state_dict
 from nlreid.models.network import LoadReport, VideoReID
@@ -133,7 +133,7 @@ def _check(own: dict[str, Tensor], tensors: dict[str, Tensor], missing: set[str]
     unfit = {name for name in tensors.keys() & own.keys() if tensors[name].shape != own[name].shape}
     other_type = {name for name in tensors.keys() & own.keys() if not _type_fits(name, tensors[name], own[name])}
     problems = [
-        f"{len(names)} tensors {what} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
+        f"{len(names)} tensors {what} ({some_of(names)})"
         for what, names in (
             ("missing", missing),
             ("that the model does not have", extra),

@@ -8,6 +8,7 @@ import torch
 
 from nlreid.errors import InputError
 from nlreid.inflation.backbone import Backbone3d, insert_after
+from nlreid.layers.modes import evaluating
 from nlreid.layers.non_local import NonLocalBlock
 from nlreid.models.spec import NonLocalSpec
 
@@ -94,15 +95,12 @@ def _output_channels(backbone: Backbone3d, name: str) -> int:
     seen: list[int] = []
     handle = backbone.get_submodule(name).register_forward_hook(lambda _m, _x, out: seen.append(out.shape[1]))
     device = next(backbone.parameters()).device
-    modes = {module: module.training for module in backbone.modules()}
+    size = (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride)
     try:
-        with torch.no_grad():
-            size = (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride)
-            backbone.eval()(torch.zeros(size, device=device, dtype=backbone.dtype))
+        with torch.no_grad(), evaluating(backbone):
+            backbone(torch.zeros(size, device=device, dtype=backbone.dtype))
     finally:
         handle.remove()
-        for module, training in modes.items():
-            module.training = training
     return seen[0]
 
 

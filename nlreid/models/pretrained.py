@@ -28,7 +28,7 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 def tags(spec: ModelSpec) -> list[str]:
     """The tags of a model: `imagenet` where timm has weights for its backbone and its plan inherits them."""
-    weights = timm.get_pretrained_cfg(spec.backbone) if timm.is_model(spec.backbone) else None
+    weights = timm.get_pretrained_cfg(spec.backbone)
     inherits = resolve_plan(spec.plan).inherits
     return [IMAGENET] if inherits and weights is not None and (weights.hf_hub_id or weights.url) else []
 
