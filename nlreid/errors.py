@@ -31,6 +31,14 @@ class WeightsError(NLReIDError, RuntimeError):
     """Weights that cannot be found, read or loaded."""
 
 
+class DownloadError(WeightsError):
+    """Weights that could not be fetched: no connection, no such file, no permission, no place to put them."""
+
+
+class ChecksumError(WeightsError):
+    """Weights whose bytes are not those that were published."""
+
+
 class DataError(NLReIDError, ValueError):
     """A file or folder of input data (video, tracks, frames, embeddings) that cannot be used as it is."""
 

@@ -1,0 +1,97 @@
+"""`config.json`: what a checkpoint is, as data that travels with its tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from nlreid.errors import WeightsError
+
+FORMAT = 1
+ACTIONS, PERSONS = "action recognition", "person re-identification"
+TASKS = (ACTIONS, PERSONS)
+METADATA_KEY = "nlreid"  # the one key of a file's metadata; with more, the bytes of a safetensors file are not stable
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a checkpoint is.
+
+    Args:
+        architecture: Name of the model in the zoo, without a tag.
+        overrides: Fields of the model's spec, `clip` left out, in plain values; a file that the library writes names them all,
+            so that a later change of the zoo changes nothing.
+        clip: Fields of `ClipSpec`: frames, stride, size, mean, std.
+        head: The kind of head that its tensors hold: `"linear"`, `"bottleneck"`, `"bnneck"` or `"none"`.
+        num_classes: Outputs of its classifier; 0 without one.
+        licence: SPDX identifier of the licence that the weights come under.
+        origin: Where the weights come from, in plain values; keys as they are known: `name`, `url`, `sha256`, `recipe`, `note`.
+        task: What it was trained for; a classifier of actions is not a head that a model for persons is given unasked.
+        tag: The tag of its name, `"pyslowfast"`; empty for weights that have no name.
+        version: The version of the library that wrote it.
+    """
+
+    architecture: str
+    overrides: Mapping[str, Any]
+    clip: Mapping[str, Any]
+    head: str
+    num_classes: int
+    licence: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    task: str = PERSONS
+    tag: str = ""
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, with its tag where there is one."""
+        return f"{self.architecture}.{self.tag}" if self.tag else self.architecture
+
+    def to_json(self) -> str:
+        """The text of `config.json`; the same config gives the same text."""
+        return json.dumps({"format": FORMAT, "library": "nlreid", **asdict(self)}, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: object) -> Config:
+        """Read what `to_json` wrote.
+
+        Args:
+            text: The text.
+            where: Where it was read, for messages.
+
+        Raises:
+            WeightsError: If it is damaged, of a newer format, or no config of this library.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise WeightsError(f"{where}: not a config, or a damaged one ({error})") from error
+        if not isinstance(content, dict) or content.get("library") != "nlreid":
+            raise WeightsError(f"{where}: describes no checkpoint of nlreid; wanted is what nlreid.save_pretrained writes")
+        return cls(**_checked(content, where))
+
+
+def _checked(content: dict[str, Any], where: object) -> dict[str, Any]:
+    version = content.get("format")
+    if type(version) is not int or version < 1:
+        raise WeightsError(f"{where}: its format is {version!r}; known is {FORMAT}")
+    if version > FORMAT:
+        raise WeightsError(
+            f"{where}: its format {version} is newer than {FORMAT}, the newest known here; update nlreid "
+            f"(it was written by {content.get('version') or 'an unnamed version'})"
+        )
+    values = {key: value for key, value in content.items() if key not in ("format", "library")}
+    wanted = {entry.name: _KINDS[str(entry.type)] for entry in fields(Config)}
+    wrong = [key for key in wanted if type(values.get(key)) is not wanted[key]]
+    if wrong or values.keys() != wanted.keys():
+        strange = sorted({*wrong, *(values.keys() ^ wanted.keys())})
+        raise WeightsError(f"{where}: missing, unknown or of another type, for format {version}: {', '.join(strange)}")
+    if values["num_classes"] < 0 or values["task"] not in TASKS:
+        raise WeightsError(f"{where}: num_classes is {values['num_classes']} and task {values['task']!r}; allowed are 0 and more, "
+                           f"and one of {', '.join(TASKS)}")
+    return values
+
+
+_KINDS = {"str": str, "int": int, "Mapping[str, Any]": dict}
