@@ -1,4 +1,4 @@
-"""The command line: `nlreid models · info · embed · search`."""
+"""The command line: `nlreid models · info · weights · convert · embed · search`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 import nlreid
-from nlreid.cli import embed, info, models, search
+from nlreid.cli import convert, embed, info, models, search, weights
 from nlreid.errors import NLReIDError
 
-COMMANDS = (models, info, embed, search)
+COMMANDS = (models, info, weights, convert, embed, search)
 
 
 def build_parser() -> argparse.ArgumentParser:

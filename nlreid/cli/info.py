@@ -43,7 +43,7 @@ def describe(model: VideoReID) -> dict[str, str]:
         "backbone": f"{model.spec.backbone}, plan {backbone.plan.name} ({backbone.plan.source})",
         "non-local blocks": ", ".join(blocks) or "none",
         "aggregate": model.spec.aggregate,
-        "weights by name": ", ".join(tags(model.spec)) or "none",
+        "weights by name": ", ".join(tags(model.name.partition(".")[0], model.spec)) or "none",
         "parameters": f"{parameters:,}",
         "embedding": f"{model.embedding_dim} values",
         "clip": f"{spec.frames} frames, every {spec.stride} in training, {height} x {width} pixels",

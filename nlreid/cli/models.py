@@ -36,8 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
         spec = MODELS[name]
         non_local = spec.non_local.pairwise.replace("embedded_gaussian", "yes") if spec.non_local else "-"
         plan = resolve_plan(spec.plan).name
-        print(f"{name:24} {spec.backbone:12} {plan:10} {non_local:10} {spec.aggregate:10} {', '.join(tags(spec)) or '-'}")
+        print(f"{name:24} {spec.backbone:12} {plan:10} {non_local:10} {spec.aggregate:10} {', '.join(tags(name, spec)) or '-'}")
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return any(fnmatchcase(full, pattern) for full in (name, *(f"{name}.{tag}" for tag in tags(MODELS[name]))))
+    return any(fnmatchcase(full, pattern) for full in (name, *(f"{name}.{tag}" for tag in tags(name, MODELS[name]))))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nlreid.errors import WeightsError
+from nlreid.hub.fields import CLIP, MAYBE_TEXT, OBJECT, TEXT, Kind, check_fields, one_of, read_object, whole
 
 FORMAT = 1
 ACTIONS, PERSONS = "action recognition", "person re-identification"
 TASKS = (ACTIONS, PERSONS)
+HEADS = ("linear", "bottleneck", "bnneck", "none")
 METADATA_KEY = "nlreid"  # the one key of a file's metadata; with more, the bytes of a safetensors file are not stable
 
 
@@ -64,17 +66,16 @@ class Config:
         Raises:
             WeightsError: If it is damaged, of a newer format, or no config of this library.
         """
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise WeightsError(f"{where}: not a config, or a damaged one ({error})") from error
-        if not isinstance(content, dict) or content.get("library") != "nlreid":
+        content = read_object(text, where)
+        if content.pop("library", None) != "nlreid":
             raise WeightsError(f"{where}: describes no checkpoint of nlreid; wanted is what nlreid.save_pretrained writes")
-        return cls(**_checked(content, where))
+        _check_format(content.pop("format", None), content, where)
+        check_fields(where, content, _FIELDS)
+        check_fields(f"{where}: clip", content["clip"], CLIP)
+        return cls(**content)
 
 
-def _checked(content: dict[str, Any], where: object) -> dict[str, Any]:
-    version = content.get("format")
+def _check_format(version: Any, content: Mapping[str, Any], where: object) -> None:
     if type(version) is not int or version < 1:
         raise WeightsError(f"{where}: its format is {version!r}; known is {FORMAT}")
     if version > FORMAT:
@@ -82,16 +83,17 @@ def _checked(content: dict[str, Any], where: object) -> dict[str, Any]:
             f"{where}: its format {version} is newer than {FORMAT}, the newest known here; update nlreid "
             f"(it was written by {content.get('version') or 'an unnamed version'})"
         )
-    values = {key: value for key, value in content.items() if key not in ("format", "library")}
-    wanted = {entry.name: _KINDS[str(entry.type)] for entry in fields(Config)}
-    wrong = [key for key in wanted if type(values.get(key)) is not wanted[key]]
-    if wrong or values.keys() != wanted.keys():
-        strange = sorted({*wrong, *(values.keys() ^ wanted.keys())})
-        raise WeightsError(f"{where}: missing, unknown or of another type, for format {version}: {', '.join(strange)}")
-    if values["num_classes"] < 0 or values["task"] not in TASKS:
-        raise WeightsError(f"{where}: num_classes is {values['num_classes']} and task {values['task']!r}; allowed are 0 and more, "
-                           f"and one of {', '.join(TASKS)}")
-    return values
 
 
-_KINDS = {"str": str, "int": int, "Mapping[str, Any]": dict}
+_FIELDS: Mapping[str, Kind] = {
+    "architecture": TEXT,
+    "overrides": OBJECT,
+    "clip": OBJECT,
+    "head": one_of(HEADS),
+    "num_classes": whole(0),
+    "licence": TEXT,
+    "origin": OBJECT,
+    "task": one_of(TASKS),
+    "tag": MAYBE_TEXT,
+    "version": MAYBE_TEXT,
+}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from importlib.metadata import version
 from typing import Any, Literal
 
 from nlreid.errors import unknown_name
 from nlreid.hub.config import ACTIONS, Config
+from nlreid.hub.manifest_check import check_manifest
 
 Status = Literal["published", "upstream", "recipe"]
 
@@ -98,6 +99,7 @@ class Entry:
         page: Where its publishers describe it.
         hub: Its converted form on the Hub.
         checksums: What is known about the bytes: of `hub`'s file where `published`, else of the file at `url`.
+        training_data: What it was trained on.
         scores: What somebody got with it.
         task: What it was trained for.
         default_for: Aliases that mean this tag for this model, such as `kinetics`.
@@ -116,6 +118,7 @@ class Entry:
     page: str = ""
     hub: HubFile | None = None
     checksums: Checksums = field(default_factory=Checksums)
+    training_data: str = ""
     scores: tuple[Score, ...] = ()
     task: str = ACTIONS
     default_for: tuple[str, ...] = ()
@@ -147,14 +150,32 @@ class Entry:
             origin=known | origin,
             task=self.task,
             tag=self.tag,
+            version=version("nlreid"),
         )
 
 
 @cache
 def manifest() -> Mapping[str, Entry]:
-    """Every entry by name, in the order of the file."""
-    text = resources.files("nlreid.weights").joinpath("manifest.json").read_text("utf-8")
-    return {name: _entry(name, content) for name, content in json.loads(text)["entries"].items()}
+    """Every entry by name, in the order of the file.
+
+    Raises:
+        WeightsError: If the file is damaged.
+    """
+    file = resources.files("nlreid.weights").joinpath("manifest.json")
+    return parse_manifest(file.read_bytes(), "weights/manifest.json")
+
+
+def parse_manifest(text: str | bytes, where: object) -> dict[str, Entry]:
+    """The entries of a manifest, by name.
+
+    Args:
+        text: Its text.
+        where: Where it was read, for messages.
+
+    Raises:
+        WeightsError: If it is damaged, or says something that cannot be; it names the entry and the field.
+    """
+    return {name: _entry(name, content) for name, content in check_manifest(text, where).items()}
 
 
 def find_entry(name: str) -> Entry:
@@ -174,7 +195,7 @@ def entries_of(model: str) -> dict[str, Entry]:
     return {entry.tag: entry for entry in manifest().values() if entry.model == model}
 
 
-def _entry(name: str, content: dict[str, Any]) -> Entry:
+def _entry(name: str, content: Mapping[str, Any]) -> Entry:
     values = dict(content)
     values["licence"] = Licence(**values["licence"])
     values["checksums"] = Checksums(**values.get("checksums", {}))

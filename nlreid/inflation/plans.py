@@ -140,7 +140,7 @@ PLANS: dict[str, TemporalPlan] = {
 
 
 def resolve_plan(plan: str | TemporalPlan | Mapping[str, Any]) -> TemporalPlan:
-    """The plan of a name, of a `TemporalPlan`, or of a named plan with changed fields.
+    """The plan of a name, of a `TemporalPlan`, of a named plan with changed fields, or of all the fields of a plan.
 
     >>> resolve_plan({"name": "i3d", "stem_stride": 2, "stem_pool_stride": 2}).min_frames
     5
@@ -161,7 +161,9 @@ def resolve_plan(plan: str | TemporalPlan | Mapping[str, Any]) -> TemporalPlan:
         for key in changes:
             if key not in allowed:
                 raise unknown_name("field of a temporal plan", key, allowed)
-        plan = replace(resolve_plan(str(changes.pop("name", "c2d"))), **{k: _as_tuple(v) for k, v in changes.items()})
+        values = {key: _as_tuple(value) for key, value in changes.items()}
+        whole = len(values) == len(allowed)  # a plan of somebody's own, written out
+        plan = TemporalPlan(**values) if whole else replace(resolve_plan(str(values.pop("name", "c2d"))), **values)
     _check(plan)
     return plan
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import timm
+import torch
 from torch import nn
 
 from nlreid.errors import WeightsError, unknown_name
+
+Triple = tuple[float, float, float]
 
 
 def check_backbone(name: str) -> None:
@@ -43,8 +46,28 @@ def create_2d(name: str, *, pretrained: bool) -> nn.Module:
         ) from error
 
 
-def statistics(model2d: nn.Module) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation (RGB, scale 0..1) of the pictures that the weights were trained on."""
+def create_2d_without_values(name: str) -> nn.Module:
+    """A 2D network of which only the structure is wanted: on the meta device, where that is known to work.
+
+    Of timm's classes ResNet alone is made there by every version that is supported; buffers that no checkpoint holds need
+    their values.
+    """
+    if timm.model_entrypoint(name.partition(".")[0]).__module__ == "timm.models.resnet":
+        with torch.device("meta"):
+            model2d = timm.create_model(name)
+        if {buffer for buffer, _ in model2d.named_buffers()} <= model2d.state_dict().keys():
+            return model2d
+    return create_2d(name, pretrained=False)
+
+
+def statistics(model2d: nn.Module | str) -> tuple[Triple, Triple]:
+    """Mean and standard deviation (RGB, scale 0..1) of the pictures that the weights of a 2D network were trained on.
+
+    Args:
+        model2d: The network, or the name of one.
+    """
+    if isinstance(model2d, str):
+        model2d = create_2d_without_values(model2d)
     config: Any = model2d.pretrained_cfg
     return tuple(config["mean"]), tuple(config["std"])
 

@@ -1,4 +1,4 @@
-"""Files of weights and the models that they fit: strict, with what may be missing or dropped declared."""
+"""Files of weights: what they hold, in this library's names, and what can be told about the model that they fit."""
 
 from __future__ import annotations
 
@@ -6,147 +6,152 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from nlreid.errors import WeightsError, some_of
-from nlreid.hub.files import read_tensors
-from nlreid.inflation.weights import Init, inflate_state_dict
-from nlreid.models.network import LoadReport, VideoReID
+from nlreid.errors import WeightsError
+from nlreid.hub.config import PERSONS, Config
+from nlreid.hub.convert import RECIPES, Recipe
+from nlreid.hub.files import read_config, read_tensors
+from nlreid.hub.manifest import Entry, manifest
+from nlreid.hub.tensor_file import on_meta
+from nlreid.hub.verify import verify
+from nlreid.models.guess import guess_entries
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of a file, and what can be told from their names.
+    """The tensors of a file under this library's names, and what is known about them.
 
     Args:
         path: Where they were read.
-        tensors: The tensors by name.
+        tensors: By name: as in `VideoReID.state_dict()`, or those of a 2D network as in timm.
+        config: What the file, or its entry in the table of weights, says that they are; `None` where nothing does.
+        dropped: Names of the file's tensors that its conversion left out, as declared.
+        sha256: Of the file.
     """
 
     path: Path
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
+    config: Config | None = None
+    dropped: tuple[str, ...] = ()
+    sha256: str = ""
 
     @property
     def is_2d(self) -> bool:
         """Whether these are the weights of a 2D network, in timm's layout."""
-        return not any(name.startswith("backbone.") or tensor.ndim == 5 for name, tensor in self.tensors.items())
+        shapes = on_meta(self.tensors)
+        return not any(name.startswith("backbone.") or tensor.ndim == 5 for name, tensor in shapes.items())
 
     @property
     def head(self) -> str | None:
-        """The kind of head that the weights bring."""
-        return None if self.is_2d else _head_of(self.tensors)
+        """The kind of head that the weights bring; a classifier of anything but persons is none."""
+        if self.is_2d or (self.config is not None and self.config.task != PERSONS):
+            return None
+        return head_of(self.tensors)
 
     @property
     def embedding_dim(self) -> int | None:
         """Size of the embedding of the bottleneck head that the weights bring."""
-        layer = self.tensors.get("head.fc.weight")
-        return None if layer is None else layer.shape[0]
+        shapes = on_meta(self.tensors)
+        return shapes["head.fc.weight"].shape[0] if "head.fc.weight" in shapes else None
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a file of weights.
-
-    Raises:
-        WeightsError: If it is missing, damaged, or no file of weights.
-    """
-    return Checkpoint(path, read_tensors(path))
-
-
-def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init) -> LoadReport:
-    """Load a checkpoint into a model, strictly.
-
-    May be missing: freshly inserted non-local blocks; a classifier; a head of another kind than the checkpoint's; beside 2D
-    weights everything behind the backbone. May be dropped: a classifier of another size, a head of another kind, and of 2D
-    weights pooling and classifier. Everything else must fit.
-
-    Args:
-        model: The model; its tensors change and keep their type, whatever type the file's have.
-        checkpoint: 2D weights of its backbone, or a state dict of the model.
-        init: How 2D kernels are inflated.
-
-    Returns:
-        What was loaded, missing and dropped.
-
-    Raises:
-        WeightsError: If tensors are missing, left over or of another shape, beyond what is declared; it names them, and the
-            model is left as it was.
-    """
-    own = model.state_dict()
-    try:
-        tensors = _inflated(model, checkpoint, init) if checkpoint.is_2d else _without_other_head(checkpoint.tensors, own)
-        missing = own.keys() - tensors.keys()
-        _check(own, tensors, {name for name in missing if not _may_be_missing(name, tensors, checkpoint.is_2d)})
-    except WeightsError as error:
-        raise WeightsError(f"{checkpoint.path}: {error}; is it a checkpoint of {model.name!r}?") from error
-    model.load_state_dict({**own, **tensors})
-    dropped = _dropped_2d(model, checkpoint) if checkpoint.is_2d else checkpoint.tensors.keys() - tensors.keys()
-    return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)))
-
-
-def _inflated(model: VideoReID, checkpoint: Checkpoint, init: Init) -> dict[str, Tensor]:
-    plan = model.backbone.plan
-    if not plan.inherits:
-        raise WeightsError(f"holds 2D weights, and plan {plan.name!r} cannot inherit any ({plan.source})")
-    # of the network's type before they are divided: half precision would round every slice
-    tensors = {name: tensor.to(_type_in(model, tensor)) for name, tensor in checkpoint.tensors.items()}
-    inflated = inflate_state_dict(tensors, model.backbone, init)
-    return {f"backbone.{name}": tensor for name, tensor in inflated.items() if ".non_local_" not in name}
-
-
-def _type_in(model: VideoReID, tensor: Tensor) -> torch.dtype:
-    return next(model.parameters()).dtype if tensor.is_floating_point() else tensor.dtype
-
-
-def _dropped_2d(model: VideoReID, checkpoint: Checkpoint) -> set[str]:
-    return {name for name in checkpoint.tensors if name.split(".")[0] in model.backbone.dropped}
-
-
-def _without_other_head(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    classifier = "head.classifier.weight"
-    other = ""
-    if _head_of(tensors) not in (None, _head_of(own)):
-        other = "head."
-    elif classifier in tensors and (classifier not in own or own[classifier].shape != tensors[classifier].shape):
-        other = "head.classifier."
-    return {name: tensor for name, tensor in tensors.items() if not (other and name.startswith(other))}
-
-
-def _head_of(tensors: Mapping[str, Tensor]) -> str | None:
+def head_of(tensors: Mapping[str, Tensor]) -> str | None:
+    """The kind of head that tensors of a model belong to, by their names."""
     marks = {"head.fc.weight": "bottleneck", "head.norm.weight": "bnneck", "head.classifier.weight": "linear"}
     return next((kind for mark, kind in marks.items() if mark in tensors), None)
 
 
-def _may_be_missing(name: str, tensors: dict[str, Tensor], is_2d: bool) -> bool:
-    if ".non_local_" in name:
-        stage, _, rest = name.partition(".non_local_")
-        block = f"{stage}.non_local_{rest.split('.')[0]}."
-        return not any(other.startswith(block) for other in tensors)
-    part = "head.classifier." if _head_of(tensors) else "head."
-    if name.startswith(part):
-        return not any(other.startswith(part) for other in tensors)  # whole, not in pieces
-    return is_2d and name.startswith("aggregate.")
+def read_checkpoint(path: Path, entry: Entry | None = None, config: Config | None = None, sha256: str = "") -> Checkpoint:
+    """Read a file of weights, or a folder of `nlreid.save_pretrained`, and convert it where its layout is another's.
+
+    Args:
+        path: The file or folder.
+        entry: The variant that was asked for by its tag; an upstream file must then be one of its layout.
+        config: What is known about the file from elsewhere; by default it is looked for in the file.
+        sha256: Of the file, where it has been computed already.
+
+    Raises:
+        WeightsError: If it is missing, damaged, no file of weights, of a newer format, or of another variant.
+    """
+    if path.is_dir():
+        path, config = _of_folder(path)
+    tensors = read_tensors(path)
+    sha256 = sha256 or verify(path, {}).sha256
+    config = config or read_config(tensors)
+    if config is not None:
+        checkpoint = Checkpoint(path, tensors, config, sha256=sha256)
+        check_config(checkpoint, entry)
+        return checkpoint
+    recipe = next((recipe for recipe in RECIPES.values() if recipe.recognises(on_meta(tensors))), None)
+    if recipe is None:
+        return Checkpoint(path, tensors, sha256=sha256)
+    known = None
+    if entry is not None or not recipe.is_2d:
+        known = _checked_entry(path, tensors, recipe, entry, sha256).config(sha256=sha256)
+    try:
+        conversion = recipe.convert(tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    checkpoint = Checkpoint(path, conversion.tensors, known, conversion.dropped, sha256)
+    check_config(checkpoint, entry)
+    return checkpoint
 
 
-def _check(own: dict[str, Tensor], tensors: dict[str, Tensor], missing: set[str]) -> None:
-    extra = tensors.keys() - own.keys()
-    unfit = {name for name in tensors.keys() & own.keys() if tensors[name].shape != own[name].shape}
-    other_type = {name for name in tensors.keys() & own.keys() if not _type_fits(name, tensors[name], own[name])}
-    problems = [
-        f"{len(names)} tensors {what} ({some_of(names)})"
-        for what, names in (
-            ("missing", missing),
-            ("that the model does not have", extra),
-            ("of another shape", unfit),
-            ("of another type", other_type - unfit),
+def _of_folder(folder: Path) -> tuple[Path, Config]:
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise WeightsError(
+                f"{folder}: a folder without {name}; wanted is what nlreid.save_pretrained writes, or a file of weights"
+            )
+    return folder / WEIGHTS, Config.from_json((folder / CONFIG).read_bytes(), folder / CONFIG)
+
+
+def check_config(checkpoint: Checkpoint, entry: Entry | None) -> None:
+    """Refuse a checkpoint that is not what its config says, or not the variant that was asked for.
+
+    Args:
+        checkpoint: One with a config; its tensors may be on the meta device.
+        entry: The variant that was asked for; `None` takes any.
+
+    Raises:
+        WeightsError: Saying what was found and what was expected.
+    """
+    path, config = checkpoint.path, checkpoint.config
+    if config is None:
+        return
+    if entry is not None and config.tag and config.name != entry.name:
+        raise WeightsError(
+            f"{path}: holds {config.name}, and {entry.name} was asked for; create_model({config.name!r}, pretrained=…) takes it"
         )
-        if names
-    ]
-    if problems:
-        raise WeightsError("; ".join(problems))
+    head = head_of(checkpoint.tensors) or "none"
+    if head != config.head:
+        raise WeightsError(f"{path}: it is said to have a head of kind {config.head!r}, and its tensors are those of {head!r}")
+    classifier = on_meta(checkpoint.tensors).get("head.classifier.weight")
+    classes = 0 if classifier is None else classifier.shape[0]
+    if classes != config.num_classes:
+        raise WeightsError(f"{path}: it is said to have {config.num_classes} classes, and its classifier has {classes}")
 
 
-def _type_fits(name: str, tensor: Tensor, own: Tensor) -> bool:
-    if name.endswith("num_batches_tracked"):  # a counter; files that were cut to half precision have it floating, too
-        return not tensor.is_complex()
-    return tensor.is_floating_point() == own.is_floating_point() and not tensor.is_complex()
+def _checked_entry(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, entry: Entry | None, sha256: str) -> Entry:
+    """The entry of an upstream file; a variant is never guessed, since tensors can be alike and mean another network."""
+    published = [other for other in manifest().values() if _is_file_of(other, sha256)]
+    fitting = published or guess_entries(recipe, tensors)
+    names = " or ".join(f"create_model({other.name!r}, pretrained=…)" for other in fitting)
+    way = f"; {names} takes it" if names else ""
+    if entry is None:
+        raise WeightsError(f"{path}: a checkpoint of {recipe.source}, whose networks are variants with names of their own{way}")
+    if entry.recipe != recipe.name:
+        raise WeightsError(
+            f"{path}: a checkpoint of {recipe.source}, and {entry.name} wants one of {RECIPES[entry.recipe].source}{way}"
+        )
+    if published and entry not in published:
+        raise WeightsError(f"{path}: by its checksum the file of {published[0].name}, and {entry.name} was asked for{way}")
+    return entry
+
+
+def _is_file_of(entry: Entry, sha256: str) -> bool:
+    known = entry.checksums.sha256 or entry.checksums.sha256_prefix
+    return known is not None and sha256.startswith(known)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor
 
-from nlreid.errors import InputError, unknown_name, whole_number
-from nlreid.inflation.inflate import build_3d, draw_kernels, inflate
+from nlreid.errors import InputError, NLReIDError, WeightsError, unknown_name, whole_number
+from nlreid.hub.config import PERSONS, Config
+from nlreid.hub.fetch import fetch, fetch_hub
+from nlreid.hub.manifest import Entry
 from nlreid.inflation.plans import resolve_plan
 from nlreid.inflation.weights import check_init
-from nlreid.layers.aggregate import create_aggregate
-from nlreid.layers.heads import HEADS, BottleneckHead, Head, LinearHead
+from nlreid.layers.heads import HEADS
+from nlreid.models.assembly import assemble
 from nlreid.models.backbone2d import check_backbone, create_2d, origin, statistics
-from nlreid.models.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from nlreid.models.checkpoint import Checkpoint, check_config, read_checkpoint
+from nlreid.models.load import check_fit, fresh, load_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
-from nlreid.models.placement import insert_non_local
-from nlreid.models.pretrained import IMAGENET, resolve_source
+from nlreid.models.pretrained import Source, resolve_source
 from nlreid.models.spec import ModelSpec
 from nlreid.models.zoo import MODELS, model_spec
 
@@ -40,14 +43,18 @@ def create_model(
     (torch.Size([2, 512]), torch.Size([2, 10]))
 
     Args:
-        name: A name of `list_models()`, or one with a tag of `list_pretrained()`.
-        pretrained: `None` for random weights; `True` for the tag in the name; a tag (`"imagenet"`: timm's 2D weights for the
-            backbone, inflated); or the path of a file with this model's state dict or with its backbone's 2D weights in timm's
-            layout, which are then inflated.
+        name: A name of `list_models()`, or one with a tag of `list_pretrained()`: the tag selects the variant of the model that
+            this checkpoint needs, with or without its weights.
+        pretrained: `None` for random weights; `True` for the tag in the name; a tag, or the alias of a model's default one
+            (`"kinetics"`; `"imagenet"`: timm's 2D weights for the backbone, inflated), whose variant comes with it;
+            `"hf-hub:org/name@revision"`; or the path of a file or folder: what `nlreid.save_pretrained` writes, a state dict of
+            this model, 2D weights of its backbone in the layout of timm, torchreid or fast-reid, which are inflated, and, where
+            the name has the tag, the upstream file as it was published.
         num_classes: Outputs of the classifier; 0 is none.
         head: `"linear"`, `"bottleneck"`, `"bnneck"` or `"none"`; by default the head that the weights bring, and where they
-            bring none, no head without classes and the paper's bottleneck with.
-        **overrides: Fields of the model's spec, see `nlreid.models.ModelSpec`.
+            bring none, no head without classes and the paper's bottleneck with. The classifier of a checkpoint that was trained
+            for actions is kept where `head="linear"` and `num_classes` is its own, and dropped otherwise.
+        **overrides: Fields of the model's spec, see `nlreid.models.ModelSpec`; they are applied last.
 
     Returns:
         The network, in training mode; `model.loaded` says what its weights came from.
@@ -56,7 +63,7 @@ def create_model(
         UnknownNameError: If a name (model, tag, head, override, plan, …) does not exist; it gives the nearest that does.
         InputError: If a value does not fit.
         InflationError: If the backbone cannot be inflated.
-        WeightsError: If weights cannot be found, read or loaded.
+        WeightsError: If weights cannot be found, read or loaded; `DownloadError` and `ChecksumError` are kinds of it.
     """
     if not isinstance(name, str):
         raise InputError(f"the name of a model is a string; got {name!r}")
@@ -64,23 +71,27 @@ def create_model(
     base, dot, tag = name.partition(".")
     if dot and not tag:
         raise unknown_name("model", name, MODELS, "nlreid.list_models() lists all.")
-    spec = model_spec(base).override(overrides)
-    check_backbone(spec.backbone)
-    check_init(spec.init)
+    asked = model_spec(base).override(overrides)
+    check_backbone(asked.backbone)
+    check_init(asked.init)
     _check_head(head, num_classes)
-    source = resolve_source(base, spec, tag, pretrained)
-    checkpoint = read_checkpoint(source) if isinstance(source, Path) else None
-    model2d = create_2d(spec.backbone, pretrained=source == IMAGENET)
-    if "clip" not in overrides and (source == IMAGENET or (checkpoint is not None and checkpoint.is_2d)):
-        mean, std = statistics(model2d)
-        spec = replace(spec, clip=replace(spec.clip, mean=mean, std=std))
-    if "embedding_dim" not in overrides and checkpoint is not None and checkpoint.embedding_dim is not None:
-        spec = replace(spec, embedding_dim=checkpoint.embedding_dim)
-    model = _assemble(name, spec, model2d, source == IMAGENET, _head_kind(head, num_classes, checkpoint), num_classes)
+    source = resolve_source(base, asked, tag, pretrained)
+    checkpoint, config, place = _given(base, source)
+    kind = _head_kind(head, num_classes, checkpoint, config)
+    spec = _spec(base, config, place, whole=config is not None and (kind, num_classes) == (config.head, config.num_classes))
+    spec = _told_by(checkpoint, spec).override(overrides)
+    model_name = source.entry.name if source.entry else config.name if config else name
+    if source.kind == "timm":
+        return _inherited(model_name, spec, kind, num_classes, "clip" in overrides)
+    if source.kind == "random":
+        return assemble(model_name, spec, kind, num_classes)
+    fresh_blocks = config is None or "non_local" in overrides
+    model = assemble(model_name, spec, kind, num_classes, "awaited", fresh_blocks=fresh_blocks)
+    if source.kind == "entry" and source.entry is not None:
+        checkpoint, place = _fetched(model, source.entry, fresh_blocks)
     if checkpoint is not None:
-        model.loaded = load_checkpoint(model, checkpoint, spec.init)
-    elif source == IMAGENET:
-        model.loaded = LoadReport(f"timm, {origin(model2d)}", _fresh(model))
+        report = load_checkpoint(model, checkpoint, spec.init, fresh_blocks=fresh_blocks)
+        model.loaded = replace(report, source=place)
     return model
 
 
@@ -93,38 +104,70 @@ def _check_head(head: str | None, num_classes: int) -> None:
         )
 
 
-def _head_kind(head: str | None, num_classes: int, checkpoint: Checkpoint | None) -> str:
-    brought = checkpoint.head if checkpoint else None
+def _given(base: str, source: Source) -> tuple[Checkpoint | None, Config | None, str]:
+    """What can be known before the network is made: the checkpoint of a file or repository, its config, and its place."""
+    checkpoint, place = None, source.place
+    if source.kind == "hub":
+        fetched = fetch_hub(source.place)
+        checkpoint, place = read_checkpoint(fetched.path, source.entry, fetched.config, fetched.sha256), fetched.source
+    elif source.kind == "path":
+        checkpoint = read_checkpoint(Path(source.place), source.entry)
+    config = checkpoint.config if checkpoint is not None else None
+    if config is not None and config.architecture != base:
+        raise WeightsError(
+            f"{place}: a checkpoint of {config.architecture!r}, and {base!r} was asked for; "
+            f"create_model({config.architecture!r}, pretrained=…) takes it, with overrides where it shall differ"
+        )
+    return checkpoint, config or (source.entry.config() if source.entry else None), place
+
+
+def _head_kind(head: str | None, num_classes: int, checkpoint: Checkpoint | None, config: Config | None) -> str:
+    brought = checkpoint.head if checkpoint else config.head if config and config.task == PERSONS else None
     return head or brought or ("bottleneck" if num_classes else "none")
 
 
-def _assemble(
-    name: str,
-    spec: ModelSpec,
-    model2d: nn.Module,
-    keep_weights: bool,
-    head: str,
-    num_classes: int,
-) -> VideoReID:
-    plan = resolve_plan(spec.plan)
-    if keep_weights:
-        backbone = inflate(model2d, plan, spec.init)
-    else:
-        backbone = build_3d(model2d, plan)
-        draw_kernels(backbone, model2d.state_dict())
-    if spec.non_local is not None:
-        insert_non_local(backbone, spec.non_local)
-    aggregate = create_aggregate(spec.aggregate, backbone.num_features)
-    return VideoReID(backbone, aggregate, _create_head(head, aggregate.num_features, num_classes, spec), name=name, spec=spec)
+def _spec(base: str, config: Config | None, place: str, *, whole: bool) -> ModelSpec:
+    """The spec that a checkpoint needs; where its classifier of actions is not kept, pictures have the shape of a person."""
+    spec = model_spec(base)
+    if config is None:
+        return spec
+    clip = dict(config.clip)
+    if config.task != PERSONS and not whole:
+        clip.pop("size", None)
+    try:
+        spec = spec.override({**config.overrides, "clip": clip})
+        check_backbone(spec.backbone)
+        resolve_plan(spec.plan)
+    except NLReIDError as error:
+        raise WeightsError(f"{place}: its config does not fit this version of nlreid: {error}") from error
+    return spec
 
 
-def _create_head(kind: str, features: int, num_classes: int, spec: ModelSpec) -> Head:
-    if kind == "none":
-        return LinearHead(features)
-    if kind == "bottleneck":
-        return BottleneckHead(features, num_classes, spec.embedding_dim, spec.dropout)
-    return HEADS[kind](features, num_classes)
+def _told_by(checkpoint: Checkpoint | None, spec: ModelSpec) -> ModelSpec:
+    """What a file's tensors alone say: the size of the embedding; of 2D weights, the pictures they were trained on."""
+    if checkpoint is None or checkpoint.config is not None:
+        return spec
+    if checkpoint.is_2d:
+        mean, std = statistics(spec.backbone)
+        return replace(spec, clip=replace(spec.clip, mean=mean, std=std))
+    return replace(spec, embedding_dim=checkpoint.embedding_dim or spec.embedding_dim)
 
 
-def _fresh(model: VideoReID) -> tuple[str, ...]:
-    return tuple(name for name in model.state_dict() if not name.startswith("backbone.") or ".non_local_" in name)
+def _inherited(name: str, spec: ModelSpec, head: str, num_classes: int, own_clip: bool) -> VideoReID:
+    model2d = create_2d(spec.backbone, pretrained=True)
+    if not own_clip:
+        mean, std = statistics(model2d)
+        spec = replace(spec, clip=replace(spec.clip, mean=mean, std=std))
+    model = assemble(name, spec, head, num_classes, model2d)
+    model.loaded = LoadReport(f"timm, {origin(model2d)}", tuple(sorted(fresh(model))))
+    return model
+
+
+def _fetched(model: VideoReID, entry: Entry, fresh_blocks: bool) -> tuple[Checkpoint, str]:
+    def check(tensors: Mapping[str, Tensor]) -> None:  # before the library's copy of an upstream file is kept
+        candidate = Checkpoint(Path(entry.name), tensors, entry.config())
+        check_config(candidate, entry)
+        check_fit(model, candidate, fresh_blocks=fresh_blocks)
+
+    fetched = fetch(entry, check)
+    return read_checkpoint(fetched.path, entry, fetched.config, fetched.sha256), f"{entry.name}, {fetched.source}"

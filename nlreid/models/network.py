@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,11 +21,15 @@ class LoadReport:
         source: Where they came from; `"random"` when nothing was loaded.
         missing: Tensors of the model that the source does not have and that may be missing: a new head, fresh non-local blocks.
         dropped: Tensors of the source that the model has no use for and that may be dropped: a classifier.
+        sha256: Of the file that was read; empty where there was none.
+        licence: SPDX identifier of the licence that the weights come under; empty where it is not known.
     """
 
     source: str = "random"
     missing: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    sha256: str = field(default="", compare=False)
+    licence: str = field(default="", compare=False)
 
 
 class VideoReID(nn.Module):

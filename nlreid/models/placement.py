@@ -94,11 +94,14 @@ def _checked(blocks: tuple[tuple[int, ...], ...] | None, depths: list[int]) -> t
 def _output_channels(backbone: Backbone3d, name: str) -> int:
     seen: list[int] = []
     handle = backbone.get_submodule(name).register_forward_hook(lambda _m, _x, out: seen.append(out.shape[1]))
-    device = next(backbone.parameters()).device
-    size = (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride)
+    state = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}
+    shapes = {tensor: value.detach().to("meta") for tensor, value in state.items()}
+    clip = torch.empty(
+        (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride), device="meta", dtype=backbone.dtype
+    )
     try:
         with torch.no_grad(), evaluating(backbone):
-            backbone(torch.zeros(size, device=device, dtype=backbone.dtype))
+            torch.func.functional_call(backbone, shapes, (clip,))  # of shapes alone: nothing is computed
     finally:
         handle.remove()
     return seen[0]

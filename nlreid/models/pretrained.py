@@ -1,70 +1,123 @@
-"""What `pretrained` can name: tags of weights, and files."""
+"""What `pretrained` can name: tags of weights, repositories of the Hub, and files."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 import timm
 
 from nlreid.errors import InputError, UnknownNameError, unknown_name
+from nlreid.hub.manifest import Entry, entries_of
 from nlreid.inflation.plans import resolve_plan
 from nlreid.models.spec import ModelSpec
 from nlreid.models.zoo import MODELS
 
 IMAGENET = "imagenet"
+HUB = "hf-hub:"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights of a model shall come from.
+
+    Args:
+        kind: `random`; `timm`: 2D weights, inflated; `entry`: the table of weights; `hub`: a repository; `path`.
+        entry: The entry of the table that says which variant of the model it is; `None` is the model as the zoo has it.
+        place: Name of the repository, or the path.
+    """
+
+    kind: Literal["random", "timm", "entry", "hub", "path"]
+    entry: Entry | None = None
+    place: str = ""
 
 
 def list_pretrained(pattern: str = "*") -> list[str]:
-    """Names `model.tag` of the models with weights that can be had by name, sorted.
+    """Names `model.tag` of the models with weights that have a name, sorted.
+
+    >>> list_pretrained("r3d50_nl.py*")
+    ['r3d50_nl.pyslowfast']
 
     Args:
         pattern: Shell-style wildcards.
     """
-    names = (f"{name}.{tag}" for name, spec in MODELS.items() for tag in tags(spec))
+    names = (f"{name}.{tag}" for name, spec in MODELS.items() for tag in tags(name, spec))
     return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
-def tags(spec: ModelSpec) -> list[str]:
-    """The tags of a model: `imagenet` where timm has weights for its backbone and its plan inherits them."""
-    weights = timm.get_pretrained_cfg(spec.backbone)
-    inherits = resolve_plan(spec.plan).inherits
-    return [IMAGENET] if inherits and weights is not None and (weights.hf_hub_id or weights.url) else []
-
-
-def resolve_source(name: str, spec: ModelSpec, tag: str, pretrained: bool | str | Path | None) -> str | Path | None:
-    """What a model's weights shall come from: a tag, a file, or nothing.
+def tags(name: str, spec: ModelSpec) -> list[str]:
+    """The tags of a model: those of the table, and `imagenet` where timm has weights that its plan inherits.
 
     Args:
-        name: Name of the model, for messages.
+        name: Name of the model, without a tag.
         spec: What it is.
+    """
+    weights = timm.get_pretrained_cfg(spec.backbone)
+    inherits = resolve_plan(spec.plan).inherits and weights is not None and (weights.hf_hub_id or weights.url)
+    return ([IMAGENET] if inherits else []) + list(entries_of(name))
+
+
+def aliases(name: str) -> dict[str, Entry]:
+    """What a model's default tags are called, as in `kinetics`."""
+    return {alias: entry for entry in entries_of(name).values() for alias in entry.default_for}
+
+
+def resolve_source(name: str, spec: ModelSpec, tag: str, pretrained: bool | str | Path | None) -> Source:
+    """Where a model's weights shall come from, and which variant of it they need.
+
+    Args:
+        name: Name of the model, without a tag.
+        spec: What it is, with the overrides that were asked for.
         tag: The tag in the name that was asked for; empty without one.
         pretrained: As in `create_model`.
 
     Raises:
         UnknownNameError: If there is no such tag.
+        InputError: If `pretrained` is of another type, or names another variant than the name does.
     """
-    known = tags(spec)
+    named = entries_of(name) | aliases(name)
+    known = [*(tag for tag in tags(name, spec) if tag == IMAGENET), *named]
     allowed = f"Allowed: {', '.join(known)}" if known else "It has none by name"
     if tag and tag not in known:
         raise unknown_name(f"tag of {name!r}", tag, known, f"{allowed}; nlreid.list_pretrained() lists all.")
+    variant = named.get(tag)
     if pretrained is None or pretrained is False:
-        return None
+        return Source("random", variant)
     if pretrained is True:
         if not tag:
             raise UnknownNameError(
                 f"pretrained=True takes the tag in the name, and {name!r} has none. {allowed}, as pretrained="
             )
-        return tag
-    if pretrained in known:
-        return str(pretrained)
+        pretrained = tag
     if not isinstance(pretrained, str | Path):
-        raise InputError(f"pretrained is None, True, a tag, or the path of a file; got {pretrained!r}")
+        raise InputError(
+            f"pretrained is None, True, a tag, {HUB}org/name@revision, or the path of a file or folder; got {pretrained!r}"
+        )
+    asked = str(pretrained).removeprefix(f"{name}.")
+    if asked in named:
+        return Source("entry", _one_variant(name, tag, variant, named[asked]))
+    if asked == IMAGENET and IMAGENET in known:
+        return Source("timm", variant)
+    if str(pretrained).startswith(HUB):
+        return Source("hub", variant, str(pretrained))
     if isinstance(pretrained, Path) or _looks_like_a_path(pretrained):
-        return Path(pretrained)
-    raise unknown_name(f"weights of {name!r}", pretrained, known, f"{allowed}, or the path of a file.")
+        return Source("path", variant, str(pretrained))
+    raise unknown_name(
+        f"weights of {name!r}", pretrained, known, f"{allowed}, {HUB}org/name@revision, or the path of a file or folder."
+    )
+
+
+def _one_variant(name: str, tag: str, variant: Entry | None, asked: Entry) -> Entry:
+    if variant is not None and variant != asked:
+        raise InputError(
+            f"{name}.{tag} is one variant of {name!r}, and {asked.name} another: ask for create_model({asked.name!r}, "
+            f"pretrained=True), or for create_model({variant.name!r}, pretrained=True)"
+        )
+    return asked
 
 
 def _looks_like_a_path(text: str) -> bool:
-    return not text.startswith("hf-hub:") and (os.sep in text or bool(Path(text).suffix) or Path(text).is_file())
+    return os.sep in text or bool(Path(text).suffix) or Path(text).exists()

@@ -135,9 +135,10 @@ def test_the_refused_function_is_named(tmp_path):
         (b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
         (b"\n  <html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
-        (b"PK\x03\x04 and then nothing", "not a file of weights, or a damaged one"),
-        (b"\x80\x02.", "not a file of weights, or a damaged one"),
-        ((20).to_bytes(8, "little") + b'{"a": ', "not a file of weights, or a damaged one"),
+        (b"\x1f\x8b\x08 and then nothing", "an archive of gzip: unpack it first"),
+        (b"PK\x03\x04 and then nothing", "or a damaged one|nothing but"),
+        (b"\x80\x02.", "or a damaged one|nothing but"),
+        ((20).to_bytes(8, "little") + b'{"a": ', "or a damaged one|nothing but"),
         ((2).to_bytes(8, "little") + b"{}", "holds no state dict"),
     ],
 )
@@ -181,6 +182,20 @@ def test_only_dense_tensors_by_name_are_a_state_dict(tmp_path, content):
 def test_arrays_of_numpy_are_refused(tmp_path):
     torch.save({"weight": np.eye(2)}, tmp_path / "weights")
     with pytest.raises(WeightsError, match="nothing but tensors"):
+        read_tensors(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(2), np.int64(-7), np.uint8(3), np.float16(1)])
+def test_single_numbers_of_numpy_may_stand_beside_a_state_dict(tmp_path, form, number):
+    write(tmp_path / "weights", form, {"state_dict": {"weight": torch.eye(2)}, "rank1": number})
+    assert torch.equal(read_tensors(tmp_path / "weights")["weight"], torch.eye(2))
+
+
+@pytest.mark.parametrize("number", [np.datetime64("2020-01-01"), np.bytes_(b"ab"), np.str_("ab"), np.complex64(1)])
+def test_other_things_of_numpy_may_not(tmp_path, number):
+    torch.save({"state_dict": {"weight": torch.eye(2)}, "rank1": number}, tmp_path / "weights")
+    with pytest.raises(WeightsError, match="damaged"):
         read_tensors(tmp_path / "weights")
 
 

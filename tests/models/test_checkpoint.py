@@ -1,5 +1,7 @@
 """A file of weights fits its model bit by bit; what may be missing or dropped is reported, and anything else is refused."""
 
+import re
+
 import pytest
 import safetensors.torch
 import timm
@@ -8,7 +10,8 @@ import torch
 import nlreid
 from nlreid.errors import WeightsError
 from nlreid.models import LoadReport
-from nlreid.models.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
+from nlreid.models.checkpoint import Checkpoint, read_checkpoint
+from nlreid.models.load import load_checkpoint
 
 CLIP = torch.randn(2, 3, 4, 64, 32, generator=torch.Generator().manual_seed(1))
 
@@ -208,7 +211,6 @@ def wrong_files(saved):
         "of another type (backbone.bn1.bias)": saved(weights, **{"backbone.bn1.bias": weights["backbone.bn1.bias"] > 0}),
         "missing (head.classifier.bias)": saved(weights, **{"head.classifier.bias": None}),
         "missing (head.norm.bias)": saved(weights, **{"head.norm.bias": None}),
-        "that the model does not have (backbone.layer2.non_local_0.g.bias": saved(trained("test_r3d_nl").state_dict()),
         "missing (layer1.0.conv1.weight)": saved(two, **{"layer1.0.conv1.weight": None}),
         "left over (layer9.weight)": saved(two, **{"layer9.weight": torch.eye(2)}),
         "of another shape (layer1.0.conv1.weight)": saved(two, **{"layer1.0.conv1.weight": torch.eye(2)}),
@@ -229,6 +231,26 @@ def test_files_that_do_not_fit_are_named_with_their_keys_and_leave_the_model_as_
         assert message.endswith("is it a checkpoint of 'test_r3d'?")
         assert "\n" not in message
         assert_same(model, before)
+
+
+@pytest.mark.parametrize(
+    ("other", "looks"),
+    [("test_r3d_nl", "test_r3d_nl"), ("test_r2plus1d", "test_r2plus1d"), ("r3d18_nl", "r3d18_nl"), ("test_slow", "test_slow")],
+)
+def test_the_checkpoint_of_another_model_is_recognised(saved, other, looks):
+    path = saved(nlreid.create_model(other).state_dict())
+    with pytest.raises(WeightsError, match=rf"\(.*backbone\..*looks like a checkpoint of '{looks}' \(100%.*not of 'test_r3d'"):
+        nlreid.create_model("test_r3d", path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["backbone.layer1.0.conv1.weight", "backbone.bn1.running_var", "head.classifier.bias"])
+def test_values_that_are_not_finite_are_refused(saved, name, value):
+    weights = trained("test_r3d", num_classes=5).state_dict()
+    wild = weights[name].clone()
+    wild.view(-1)[-1] = value
+    with pytest.raises(WeightsError, match=rf"not finite numbers \({re.escape(name)}\)"):
+        nlreid.create_model("test_r3d", saved(weights, **{name: wild}), num_classes=5)
 
 
 def test_a_piece_of_a_head_is_no_head(saved):

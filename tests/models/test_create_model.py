@@ -82,7 +82,9 @@ def test_a_scale_by_width_is_computed_for_each_block():
         (("test_r3d",), {"clip": {"frame": 3}}, "did you mean 'frames'"),
         (("test_r3d",), {"init": "middle"}, "unknown init 'middle'"),
         (("test_r3d", "imagenett"), {}, "did you mean 'imagenet'"),
-        (("test_r3d", "hf-hub:org/name"), {}, "Allowed: imagenet, or the path of a file"),
+        (("test_r3d", "kinetics"), {}, "Allowed: imagenet, hf-hub:org/name@revision, or the path of a file or folder"),
+        (("r3d50_nl", "kinetcs"), {}, "did you mean 'kinetics'"),
+        (("r3d50_nl.gluon",), {}, "did you mean 'gluoncv'"),
         (("test_r3d", "imagenet"), {"plan": "r3d"}, "It has none by name"),
     ],
 )
@@ -128,7 +130,8 @@ def test_wrong_values_are_refused(options, answer):
 def test_listings_agree_with_create_model():
     assert nlreid.list_models("*_nl") == [name for name in nlreid.list_models() if name.endswith("_nl")]
     assert "r3d50_nl.imagenet" in nlreid.list_pretrained()
-    assert not [name for name in nlreid.list_pretrained() if name.startswith(("mc3", "r2plus1d", "test_mc3"))]
+    assert nlreid.list_pretrained("mc3*") == ["mc3_18.torchvision"]  # its plan inherits nothing
+    assert not nlreid.list_pretrained("test_mc3*")
     assert nlreid.list_pretrained("c2d50_m*") == ["c2d50_max.imagenet"]
     for name in nlreid.list_pretrained():
         assert name.split(".")[0] in nlreid.list_models()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -33,16 +33,18 @@ class Recipe:
         source: Where the layout comes from.
         convert: From the source's tensors by name to this library's; it computes nothing but names and shapes of constants,
             so tensors on the meta device do as well.
-        recognises: Whether names are those of this layout.
+        recognises: Whether tensors, by their names and shapes, are those of this layout.
         drops: In words, what of the source is dropped.
         adds: In words, what is added.
         is_2d: Whether these are 2D networks, which are then inflated.
+        version: Counts up when the same source gives other tensors; what a cache holds of before is then made anew.
     """
 
     name: str
     source: str
     convert: Callable[[Mapping[str, Tensor]], Conversion]
-    recognises: Callable[[Iterable[str]], bool]
+    recognises: Callable[[Mapping[str, Tensor]], bool]
     drops: str = "nothing"
     adds: str = "nothing"
     is_2d: bool = False
+    version: int = 1

@@ -1,0 +1,60 @@
+"""`nlreid convert`: a checkpoint as others publish it to a safetensors file that `create_model` takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+import nlreid
+from nlreid.embedding.whole_file import check_writable, write_whole
+from nlreid.errors import InputError
+from nlreid.hub.config import METADATA_KEY
+from nlreid.hub.convert import RECIPES
+from nlreid.models.checkpoint import Checkpoint
+from nlreid.models.conversion import convert_file
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "convert",
+        help="convert a published checkpoint",
+        description="Convert a checkpoint as others publish it to a safetensors file that nlreid.create_model takes. "
+        "Nothing in it is run.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("layout", metavar="SOURCE", help=f"its layout ({', '.join(RECIPES)}), or a name of `nlreid weights`")
+    parser.add_argument("file", metavar="FILE", type=Path, help="the published file")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write (safetensors)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Convert and write; nothing is written unless everything fits."""
+    check_writable(arguments.output)
+    if arguments.file.resolve() == arguments.output.resolve():
+        raise InputError(f"{arguments.output} is read, and cannot be written too; give --output another name")
+    checkpoint = convert_file(arguments.layout, arguments.file)
+    tensors = {name: _alone(tensor) for name, tensor in checkpoint.tensors.items()}
+    write_whole(arguments.output, safetensors.torch.save(tensors, _about(checkpoint, arguments.layout)))
+    print(f"{arguments.file}: sha256 {checkpoint.sha256}")
+    what = "2D weights in timm's names" if checkpoint.config is None else checkpoint.config.name
+    print(f"{arguments.output}: {what}, {len(tensors)} tensors; left out: {', '.join(checkpoint.dropped) or 'none'}")
+
+
+def _about(checkpoint: Checkpoint, layout: str) -> dict[str, str]:
+    if checkpoint.config is not None:
+        return {METADATA_KEY: replace(checkpoint.config, version=nlreid.__version__).to_json()}
+    origin = {"recipe": layout, "sha256": checkpoint.sha256, "version": nlreid.__version__}
+    return {f"{METADATA_KEY}.origin": json.dumps(origin, sort_keys=True)}
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    """A tensor that shares its memory with no other, as safetensors wants it."""
+    return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor.contiguous()

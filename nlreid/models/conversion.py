@@ -1,0 +1,69 @@
+"""An upstream file as this library's own: its tensors under new names, and the config that says what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nlreid.errors import WeightsError, unknown_name
+from nlreid.hub.convert import RECIPES, Recipe
+from nlreid.hub.files import read_config, read_tensors
+from nlreid.hub.manifest import Entry, manifest
+from nlreid.hub.tensor_file import on_meta
+from nlreid.hub.verify import verify
+from nlreid.models.assembly import assemble
+from nlreid.models.checkpoint import Checkpoint, read_checkpoint
+from nlreid.models.guess import guess_entries
+from nlreid.models.load import check_finite, check_fit
+from nlreid.models.zoo import model_spec
+
+
+def convert_file(source: str, path: Path) -> Checkpoint:
+    """Read a published file and convert it.
+
+    Args:
+        source: Name of a layout (`RECIPES`), or `model.tag`. A layout does where it leaves no choice: networks whose tensors
+            are alike can still compute something else, and then their tag must be named.
+        path: The file.
+
+    Returns:
+        The tensors under this library's names; of a video network with their config, of a 2D one, in timm's names, without.
+
+    Raises:
+        UnknownNameError: If there is no such layout and no such tag.
+        WeightsError: If the file is not what `source` says, or it is not clear which network it belongs to.
+    """
+    entry = manifest().get(source)
+    if entry is None and source not in RECIPES:
+        raise unknown_name("source", source, (*RECIPES, *manifest()))
+    recipe = RECIPES[entry.recipe if entry else source]
+    tensors = read_tensors(path)
+    if read_config(tensors) is not None:
+        raise WeightsError(f"{path}: is one of nlreid's files already; nlreid.create_model takes it as it is")
+    if not recipe.recognises(on_meta(tensors)):
+        others = ", ".join(other.name for other in RECIPES.values() if other.recognises(on_meta(tensors)))
+        raise WeightsError(
+            f"{path}: not a checkpoint of {recipe.source}" + (f"; it looks like one of: {others}" * bool(others))
+        )
+    if recipe.is_2d:
+        conversion = recipe.convert(tensors)
+        checkpoint = Checkpoint(path, conversion.tensors, dropped=conversion.dropped, sha256=verify(path, {}).sha256)
+    else:
+        entry = entry or _only_entry(path, recipe)
+        checkpoint = read_checkpoint(path, entry)
+        spec = model_spec(entry.model).override(entry.overrides)
+        model = assemble(entry.name, spec, "linear", entry.num_classes, "awaited", device="meta")
+        check_fit(model, checkpoint, fresh_blocks=False)
+    check_finite(checkpoint.tensors)
+    return checkpoint
+
+
+def _only_entry(path: Path, recipe: Recipe) -> Entry:
+    tensors = read_tensors(path)
+    fitting = guess_entries(recipe, tensors)
+    if len(fitting) == 1:
+        return fitting[0]
+    names = [entry.name for entry in fitting or manifest().values() if entry.recipe == recipe.name]
+    found = "no network of the table of weights has exactly its tensors"
+    if fitting:
+        found = "several networks have exactly its tensors, and compute something else with them"
+    raise WeightsError(f"{path}: {found}; name one in place of {recipe.name!r}: {', '.join(names)}")
