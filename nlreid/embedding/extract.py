@@ -64,7 +64,13 @@ def embed(
             sums.add(_run(model, clips, autocast), rows)
     if not sums.tracks:
         raise InputError("there is no tracklet to embed")
-    return Embeddings(sums.normalised(), tuple(sums.tracks), f"{model.name}, weights: {model.loaded.source}")
+    return Embeddings(sums.normalised(), tuple(sums.tracks), _maker(model))
+
+
+def _maker(model: VideoReID) -> str:
+    """Name and weights of a model; the checksum, too, since a path can hold other weights tomorrow."""
+    checksum = f" (sha256 {model.loaded.sha256[:12]})" if model.loaded.sha256 else ""
+    return f"{model.name}, weights: {model.loaded.source}{checksum}"
 
 
 @dataclass

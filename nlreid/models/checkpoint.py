@@ -142,10 +142,12 @@ def _checked_entry(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, en
     names = " or ".join(f"create_model({other.name!r}, pretrained=…)" for other in fitting)
     way = f"; {names} takes it" if names else ""
     if entry is None:
-        raise WeightsError(f"{path}: a checkpoint of {recipe.source}, whose networks are variants with names of their own{way}")
+        raise WeightsError(
+            f"{path}: a checkpoint in the layout of {recipe.name!r}, whose networks are variants with names of their own{way}"
+        )
     if entry.recipe != recipe.name:
         raise WeightsError(
-            f"{path}: a checkpoint of {recipe.source}, and {entry.name} wants one of {RECIPES[entry.recipe].source}{way}"
+            f"{path}: a checkpoint in the layout of {recipe.name!r}, and {entry.name} wants that of {entry.recipe!r}{way}"
         )
     if published and entry not in published:
         raise WeightsError(f"{path}: by its checksum the file of {published[0].name}, and {entry.name} was asked for{way}")

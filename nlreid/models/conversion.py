@@ -39,11 +39,10 @@ def convert_file(source: str, path: Path) -> Checkpoint:
     tensors = read_tensors(path)
     if read_config(tensors) is not None:
         raise WeightsError(f"{path}: is one of nlreid's files already; nlreid.create_model takes it as it is")
-    if not recipe.recognises(on_meta(tensors)):
-        others = ", ".join(other.name for other in RECIPES.values() if other.recognises(on_meta(tensors)))
-        raise WeightsError(
-            f"{path}: not a checkpoint of {recipe.source}" + (f"; it looks like one of: {others}" * bool(others))
-        )
+    shapes = on_meta(tensors)
+    if not recipe.recognises(shapes):
+        others = [f"; it looks like one of {other.name!r}" for other in RECIPES.values() if other.recognises(shapes)]
+        raise WeightsError(f"{path}: not a checkpoint in the layout of {recipe.name!r}" + "".join(others))
     if recipe.is_2d:
         conversion = recipe.convert(tensors)
         checkpoint = Checkpoint(path, conversion.tensors, dropped=conversion.dropped, sha256=verify(path, {}).sha256)

@@ -1,5 +1,6 @@
 """`nlreid embed`: what it writes is what `embed` answers; after an error there is one line, and no file."""
 
+import hashlib
 import re
 
 import pytest
@@ -69,10 +70,11 @@ def test_a_file_of_weights_is_loaded_and_named(street, capsys):
     path = saved_weights(street.folder)
     assert main(street.embed("--pretrained", path)) == 0
     shown = capsys.readouterr()
-    assert f"(test_r3d_nl, weights: {path})" in shown.out
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"(test_r3d_nl, weights: {path} (sha256 {checksum[:12]}))" in shown.out
     assert "random" not in shown.err
     people = Embeddings.load(street.output)
-    assert people.model == f"test_r3d_nl, weights: {path}"
+    assert people.model == f"test_r3d_nl, weights: {path} (sha256 {checksum[:12]})"
     assert people.features.shape == (2, 512)  # the file brings the bottleneck head
     tracklets = read_video_tracklets(street.video(), street.tracks(), size=(64, 32))
     expected = nlreid.embed(model(pretrained=path), tracklets, progress=False)

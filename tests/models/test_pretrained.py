@@ -162,7 +162,7 @@ def test_a_file_of_a_variant_needs_the_tag(small):
         WeightsError, match=r"variants with names of their own; create_model\('test_r3d_nl.small', pretrained=…\)"
     ):
         nlreid.create_model("test_r3d_nl", path)
-    with pytest.raises(WeightsError, match=r"a project with small networks, and r3d50_nl.gluoncv wants one of https"):
+    with pytest.raises(WeightsError, match=r"layout of 'small', and r3d50_nl\.gluoncv wants that of 'gluoncv'"):
         nlreid.create_model("r3d50_nl.gluoncv", path)
 
 

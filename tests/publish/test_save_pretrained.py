@@ -1,9 +1,6 @@
 """What `save_pretrained` writes, `create_model` gives back to the bit, and a model that could not come back is not written."""
 
-import os
-import stat
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +9,9 @@ import torch
 from torch import nn
 
 import nlreid
-from nlreid.errors import InputError, UnknownNameError, WeightsError
+from nlreid.errors import InputError, UnknownNameError
 from nlreid.hub.config import ACTIONS, METADATA_KEY, PERSONS, Config
 from nlreid.hub.manifest import entries_of
-from nlreid.hub.writer import whole_folder
 from nlreid.inflation.plans import PLANS
 from nlreid.layers.heads import BottleneckHead
 from nlreid.models.network import LoadReport
@@ -282,88 +278,3 @@ def test_the_licence_is_asked_for_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="there is no default"):
         save_pretrained(trained("test_r3d"), tmp_path / "model", card={})
     assert list(tmp_path.iterdir()) == []
-
-
-# --- files appear whole, or not at all
-
-
-def written(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_other_files_of_a_folder_are_left_alone(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "README.md").write_text("old")
-    save_pretrained(trained("test_r3d"), tmp_path, card=CARD)
-    assert written(tmp_path).keys() == {"notes.txt", *FILES}
-    assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert "licence" in (tmp_path / "README.md").read_text("utf-8")
-
-
-@pytest.mark.parametrize("exists", [True, False])
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-@pytest.mark.parametrize(
-    "step", ["nlreid.publish.save.write_tensors", "nlreid.hub.config.Config.to_json", "nlreid.hub.writer.os.fsync"]
-)
-def test_nothing_half_written_stays(tmp_path, monkeypatch, step, error, exists):
-    folder = tmp_path / "model"
-    if exists:
-        save_pretrained(trained("test_c2d"), folder, card=CARD)
-    before = written(folder) if exists else None
-
-    def fails(*_, **__):
-        raise error
-
-    monkeypatch.setattr(step, fails)
-    wanted = WeightsError if isinstance(error, OSError) else type(error)
-    with pytest.raises(wanted, match="No space left on device" if wanted is WeightsError else None):
-        save_pretrained(trained("test_c2d"), folder, card=CARD)
-    assert [path.name for path in tmp_path.iterdir()] == (["model"] if exists else [])
-    assert not exists or written(folder) == before
-
-
-def test_interrupted_between_two_files_the_set_is_finished(tmp_path, monkeypatch):
-    old, new = trained("test_r3d"), trained("test_r3d")
-    folder = save_pretrained(old, tmp_path / "model", card=CARD)
-    complete = written(save_pretrained(new, tmp_path / "other" / "model", card=CARD))
-    real, calls = Path.replace, []
-
-    def replace_once(self, target):
-        calls.append(target)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(self, target)
-
-    monkeypatch.setattr(Path, "replace", replace_once)
-    with pytest.raises(KeyboardInterrupt):
-        save_pretrained(new, folder, card=CARD)
-    assert written(folder) == complete
-
-
-def test_a_place_that_cannot_be_written_is_said_to_be_one(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(WeightsError, match=r"file: cannot be written \(.*\); free space there, or name another folder"):
-        save_pretrained(trained("test_r3d"), tmp_path / "file", card=CARD)
-    assert (tmp_path / "file").read_text() == "mine"
-    (tmp_path / "model" / "config.json").mkdir(parents=True)
-    with pytest.raises(WeightsError, match=r"cannot be written \(config.json is a folder there\)"):
-        save_pretrained(trained("test_r3d"), tmp_path / "model", card=CARD)
-    assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
-
-
-def test_folders_on_the_way_are_made_and_others_may_read(tmp_path):
-    umask = os.umask(0o022)
-    try:
-        folder = save_pretrained(trained("test_r3d"), tmp_path / "a" / "b", card=CARD)
-    finally:
-        os.umask(umask)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-
-
-def test_a_relative_folder_is_one_of_the_current_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert save_pretrained(trained("test_r3d"), "model", card=CARD) == Path("model")
-    with whole_folder(Path("model")) as temporary:
-        (temporary / "more.txt").write_text("x")
-    assert written(tmp_path / "model").keys() == {"more.txt", *FILES}
