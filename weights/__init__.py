@@ -1,1 +1,1 @@
-"""The table of weights, installed as `nlreid.weights`: read it with `nlreid.hub.manifest`."""
+"""The table of weights, installed as `nlreid.weights`: read it with `nlreid.hub.table.manifest`."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nlreid.hub.manifest import Checksums, Entry, manifest
+from nlreid.hub.table.manifest import Checksums, Entry, manifest
 
 BEGIN, END = "<!-- generated from manifest.json by generate_cards.py -->", "<!-- end of what is generated -->"
 WEIGHTS = Path(__file__).parent

@@ -22,10 +22,10 @@ from typing import Any
 
 import nlreid
 from nlreid.errors import NLReIDError
-from nlreid.hub.fetch import fetch
-from nlreid.hub.files import read_config, read_tensors
-from nlreid.hub.manifest import Entry, manifest
-from nlreid.hub.upload import upload
+from nlreid.hub.fetching.fetch import fetch
+from nlreid.hub.reading.files import read_config, read_tensors
+from nlreid.hub.table.manifest import Entry, manifest
+from nlreid.hub.writing.upload import upload
 from nlreid.publish import ModelCard
 from nlreid.publish.save import FILES, write_checkpoint
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
 
 import nlreid
 from nlreid.embedding.whole_file import check_writable, write_whole
 from nlreid.errors import InputError
-from nlreid.hub.config import METADATA_KEY
 from nlreid.hub.convert import RECIPES
+from nlreid.hub.table.config import METADATA_KEY
+from nlreid.hub.writing.writer import apart
 from nlreid.models.checkpoint import Checkpoint
 from nlreid.models.conversion import convert_file
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.file.resolve() == arguments.output.resolve():
         raise InputError(f"{arguments.output} is read, and cannot be written too; give --output another name")
     checkpoint = convert_file(arguments.layout, arguments.file)
-    tensors = {name: _alone(tensor) for name, tensor in checkpoint.tensors.items()}
+    tensors = apart(checkpoint.tensors)
     write_whole(arguments.output, safetensors.torch.save(tensors, _about(checkpoint, arguments.layout)))
     print(f"{arguments.file}: sha256 {checkpoint.sha256}")
     what = "2D weights in timm's names" if checkpoint.config is None else checkpoint.config.name
@@ -53,8 +53,3 @@ def _about(checkpoint: Checkpoint, layout: str) -> dict[str, str]:
         return {METADATA_KEY: replace(checkpoint.config, version=nlreid.__version__).to_json()}
     origin = {"recipe": layout, "sha256": checkpoint.sha256, "version": nlreid.__version__}
     return {f"{METADATA_KEY}.origin": json.dumps(origin, sort_keys=True)}
-
-
-def _alone(tensor: Tensor) -> Tensor:
-    """A tensor that shares its memory with no other, as safetensors wants it."""
-    return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor.contiguous()

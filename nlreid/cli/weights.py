@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from nlreid.errors import unknown_name
-from nlreid.hub.manifest import Entry, manifest
+from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models import create_model
 
 

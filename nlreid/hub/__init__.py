@@ -1,1 +1,1 @@
-"""Checkpoints as data: reading them safely. Finding, verifying and converting published ones will live here too."""
+"""Checkpoints as data: what is known about them, and how they are fetched, read, converted and written."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from torch import Tensor
 
 from nlreid.errors import WeightsError
-from nlreid.hub.config import PERSONS, Config
 from nlreid.hub.convert import RECIPES, Recipe
-from nlreid.hub.files import read_config, read_tensors
-from nlreid.hub.manifest import Entry, manifest
-from nlreid.hub.tensor_file import on_meta
-from nlreid.hub.verify import verify
+from nlreid.hub.fetching.verify import verify
+from nlreid.hub.reading.files import read_config, read_tensors
+from nlreid.hub.reading.tensor_file import on_meta
+from nlreid.hub.table.config import PERSONS, Config
+from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models.guess import guess_entries
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -80,7 +80,7 @@ def read_checkpoint(path: Path, entry: Entry | None = None, config: Config | Non
         path, config = _of_folder(path)
     tensors = read_tensors(path)
     sha256 = sha256 or verify(path, {}).sha256
-    config = config or read_config(tensors)
+    config = _one_config(path, config, read_config(tensors))
     if config is not None:
         checkpoint = Checkpoint(path, tensors, config, sha256=sha256)
         check_config(checkpoint, entry)
@@ -98,6 +98,16 @@ def read_checkpoint(path: Path, entry: Entry | None = None, config: Config | Non
     checkpoint = Checkpoint(path, conversion.tensors, known, conversion.dropped, sha256)
     check_config(checkpoint, entry)
     return checkpoint
+
+
+def _one_config(path: Path, beside: Config | None, within: Config | None) -> Config | None:
+    """The config of a file and the one that lies beside it are the same, or one of the two files is of another checkpoint."""
+    if beside is not None and within is not None and beside != within:
+        raise WeightsError(
+            f"{path}: the config in it is not that of the {CONFIG} beside it: they are of two checkpoints, or one was changed; "
+            "get both anew, or give this file alone"
+        )
+    return beside or within
 
 
 def _of_folder(folder: Path) -> tuple[Path, Config]:

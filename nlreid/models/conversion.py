@@ -6,10 +6,10 @@ from pathlib import Path
 
 from nlreid.errors import WeightsError, unknown_name
 from nlreid.hub.convert import RECIPES, Recipe
-from nlreid.hub.files import read_config, read_tensors
-from nlreid.hub.manifest import Entry, manifest
-from nlreid.hub.tensor_file import on_meta
-from nlreid.hub.verify import verify
+from nlreid.hub.fetching.verify import verify
+from nlreid.hub.reading.files import read_config, read_tensors
+from nlreid.hub.reading.tensor_file import on_meta
+from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models.assembly import assemble
 from nlreid.models.checkpoint import Checkpoint, read_checkpoint
 from nlreid.models.guess import guess_entries

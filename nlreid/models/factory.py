@@ -10,16 +10,16 @@ from typing import Any
 from torch import Tensor
 
 from nlreid.errors import InputError, NLReIDError, WeightsError, unknown_name, whole_number
-from nlreid.hub.config import PERSONS, Config
-from nlreid.hub.fetch import fetch, fetch_hub
-from nlreid.hub.manifest import Entry
+from nlreid.hub.fetching.fetch import fetch, fetch_hub
+from nlreid.hub.table.config import PERSONS, Config
+from nlreid.hub.table.manifest import Entry
 from nlreid.inflation.plans import resolve_plan
 from nlreid.inflation.weights import check_init
 from nlreid.layers.heads import HEADS
 from nlreid.models.assembly import assemble
 from nlreid.models.backbone2d import check_backbone, create_2d, origin, statistics
 from nlreid.models.checkpoint import Checkpoint, check_config, read_checkpoint
-from nlreid.models.load import check_fit, fresh, load_checkpoint
+from nlreid.models.load import check_finite, check_fit, fresh, load_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
 from nlreid.models.pretrained import Source, resolve_source
 from nlreid.models.spec import ModelSpec
@@ -168,6 +168,7 @@ def _fetched(model: VideoReID, entry: Entry, fresh_blocks: bool) -> tuple[Checkp
         candidate = Checkpoint(Path(entry.name), tensors, entry.config())
         check_config(candidate, entry)
         check_fit(model, candidate, fresh_blocks=fresh_blocks)
+        check_finite(tensors)
 
     fetched = fetch(entry, check)
-    return read_checkpoint(fetched.path, entry, fetched.config, fetched.sha256), f"{entry.name}, {fetched.source}"
+    return read_checkpoint(fetched.path, entry, fetched.config, fetched.sha256), f"{fetched.source} ({entry.name})"

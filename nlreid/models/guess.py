@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nlreid.errors import WeightsError
 from nlreid.hub.convert import Recipe
-from nlreid.hub.manifest import Entry, manifest
-from nlreid.hub.tensor_file import on_meta
+from nlreid.hub.reading.tensor_file import on_meta
+from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models.assembly import shapes_of
 from nlreid.models.backbone2d import create_2d_without_values
 from nlreid.models.zoo import MODELS, model_spec

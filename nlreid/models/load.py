@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import WeightsError, some_of
-from nlreid.hub.tensor_file import TensorFile, on_meta
+from nlreid.hub.reading.tensor_file import TensorFile, on_meta
 from nlreid.inflation.weights import Init, load_inflated
 from nlreid.models.checkpoint import Checkpoint, head_of
 from nlreid.models.guess import guess_model
@@ -41,8 +41,9 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, fre
         missing = _load_2d(model, checkpoint, init) if checkpoint.is_2d else _load_whole(model, checkpoint, fresh_blocks)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
-    licence = checkpoint.config.licence if checkpoint.config is not None else ""
-    return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)), checkpoint.sha256, licence)
+    config = checkpoint.config
+    licence, task = (config.licence, config.task) if config is not None else ("", "")
+    return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)), checkpoint.sha256, licence, task)
 
 
 def check_fit(model: VideoReID, checkpoint: Checkpoint, *, fresh_blocks: bool = True) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ class LoadReport:
         dropped: Tensors of the source that the model has no use for and that may be dropped: a classifier.
         sha256: Of the file that was read; empty where there was none.
         licence: SPDX identifier of the licence that the weights come under; empty where it is not known.
+        task: What they were trained for, one of `nlreid.hub.table.config.TASKS`; empty where it is not known.
     """
 
     source: str = "random"
@@ -30,6 +31,7 @@ class LoadReport:
     dropped: tuple[str, ...] = ()
     sha256: str = field(default="", compare=False)
     licence: str = field(default="", compare=False)
+    task: str = field(default="", compare=False)
 
 
 class VideoReID(nn.Module):
@@ -112,6 +114,10 @@ class VideoReID(nn.Module):
             InputError: If `num_classes` is negative.
         """
         self.head.reset_classifier(num_classes)
+        if self.loaded.source != "random":  # what is fresh did not come from there
+            fresh = {f"head.{name}" for name in self.head.state_dict() if name.startswith("classifier.")}
+            others = {name for name in self.loaded.missing if not name.startswith("head.classifier.")}
+            self.loaded = replace(self.loaded, missing=tuple(sorted(others | fresh)))
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute each stage of the backbone in the backward pass instead of keeping its activations.

@@ -11,7 +11,7 @@ from typing import Literal
 import timm
 
 from nlreid.errors import InputError, UnknownNameError, unknown_name
-from nlreid.hub.manifest import Entry, entries_of
+from nlreid.hub.table.manifest import Entry, entries_of
 from nlreid.inflation.plans import resolve_plan
 from nlreid.models.spec import ModelSpec
 from nlreid.models.zoo import MODELS

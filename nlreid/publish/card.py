@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from nlreid.errors import InputError, unknown_name
-from nlreid.hub.config import TASKS
-from nlreid.hub.licences import spdx_licence
-from nlreid.hub.manifest import Score
-from nlreid.hub.manifest_check import SCORE
+from nlreid.hub.table.config import TASKS
+from nlreid.hub.table.licences import spdx_licence
+from nlreid.hub.table.manifest import Score
+from nlreid.hub.table.manifest_check import SCORE
 
 LIMITS = (
     "Re-identification is surveillance technology: use it on people who know and agree. Embeddings of people are personal "
@@ -58,7 +58,9 @@ class ModelCard:
         if self.task and self.task not in TASKS:
             raise unknown_name("task of a card", self.task, TASKS)
         if not all(isinstance(score, Score) for score in self.scores):
-            raise InputError(f"scores of a card are nlreid.hub.manifest.Score, or mappings of its fields; got {self.scores!r}")
+            raise InputError(
+                f"scores of a card are nlreid.hub.table.manifest.Score, or mappings of its fields; got {self.scores!r}"
+            )
         for score in self.scores:
             _check_score(vars(score))
         _check_plain(self.origin)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlreid.errors import InputError
-from nlreid.hub.config import ACTIONS, PERSONS, Config
-from nlreid.hub.manifest import entries_of
+from nlreid.hub.table.config import ACTIONS, PERSONS, Config
 from nlreid.inflation.plans import resolve_plan
 from nlreid.layers.heads import HEADS, LinearHead
 from nlreid.models.network import VideoReID
@@ -62,13 +61,10 @@ def head_kind(model: VideoReID) -> str:
 
 
 def task_of(model: VideoReID) -> str:
-    """What a model's classifier was trained for: actions where it came whole with a checkpoint of the table, else persons."""
-    architecture, _, tag = model.name.partition(".")
-    entry = entries_of(architecture).get(tag)
-    fresh = {"head.classifier.weight"} & set(model.loaded.missing)
-    if entry is None or fresh or model.loaded.source == "random":
-        return PERSONS
-    return ACTIONS if (head_kind(model), model.num_classes) == ("linear", entry.num_classes) else PERSONS
+    """What a model's classifier was trained for: actions where it came whole with a checkpoint of actions, else persons."""
+    fresh = "head.classifier.weight" in model.loaded.missing
+    whole = head_kind(model) == "linear" and model.num_classes > 0 and not fresh
+    return ACTIONS if model.loaded.task == ACTIONS and whole else PERSONS
 
 
 def origin_of(model: VideoReID) -> Mapping[str, Any]:

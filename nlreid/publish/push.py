@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlreid.errors import InputError
-from nlreid.hub.upload import upload
+from nlreid.hub.writing.upload import upload
 from nlreid.models.network import VideoReID
 from nlreid.publish.card import ModelCard
 from nlreid.publish.save import FILES, write_checkpoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nlreid.hub.config import ACTIONS, Config
-from nlreid.hub.model_card import front_matter
+from nlreid.hub.table.config import ACTIONS, Config
+from nlreid.hub.writing.model_card import front_matter
 from nlreid.publish.card import ModelCard
 
 PAPER = "https://arxiv.org/abs/1807.05073"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nlreid.errors import InputError
-from nlreid.hub.writer import whole_folder, write_tensors
+from nlreid.hub.writing.writer import whole_folder, write_tensors
 from nlreid.models.network import VideoReID
 from nlreid.publish.card import ModelCard, as_card, with_defaults
 from nlreid.publish.check import checked_tensors

@@ -1,4 +1,4 @@
-"""`nlreid convert`: a published file becomes one that `create_model` takes; anything else is refused, and nothing is written."""
+"""`nlreid convert`: a published file becomes one that `create_model` takes; anything else is refused."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from golden.published import golden
 
 import nlreid
 from nlreid.cli import main
-from nlreid.hub.files import read_tensors
+from nlreid.hub.reading.files import read_tensors
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from golden.published import golden
 
 import nlreid
 from nlreid.cli import main
-from nlreid.hub.manifest import manifest
+from nlreid.hub.table.manifest import manifest
 
 
 def test_every_checkpoint_is_listed(capsys):

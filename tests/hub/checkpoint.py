@@ -15,7 +15,7 @@ if __name__ == "__main__":  # without the package's own __init__, which imports 
     package.__path__ = [os.environ["NLREID_PACKAGE"]]
 
 from nlreid.errors import WeightsError
-from nlreid.hub.manifest import Checksums, Entry, Licence
+from nlreid.hub.table.manifest import Checksums, Entry, Licence
 
 REPO = "people/walker"
 COUNT = 30_000
@@ -93,14 +93,14 @@ def main(route: str, address: str) -> None:
 
 
 def from_hub() -> Callable[[], Path]:
-    from nlreid.hub.repository import RepositoryFile, obtain
+    from nlreid.hub.fetching.repository import RepositoryFile, obtain
 
     return lambda: obtain(RepositoryFile(REPO, "model.safetensors")).path
 
 
 def from_publishers(address: str) -> Callable[[], Path]:
     from nlreid.hub.convert import RECIPES
-    from nlreid.hub.fetch import fetch
+    from nlreid.hub.fetching.fetch import fetch
 
     RECIPES["walking"] = recipe()
     return lambda: fetch(entry_at(address), check).path

@@ -13,8 +13,8 @@ from huggingface_hub import constants
 
 import nlreid
 from nlreid.hub.convert import RECIPES
-from nlreid.hub.fetch import fetch, fetch_hub
-from nlreid.hub.files import read_tensors
+from nlreid.hub.fetching.fetch import fetch, fetch_hub
+from nlreid.hub.reading.files import read_tensors
 
 
 class HubRoute:

@@ -7,7 +7,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from nlreid.errors import DownloadError
-from nlreid.hub.cache import cache, locked, written_whole
+from nlreid.hub.fetching.cache import cache, locked, written_whole
 
 
 @pytest.mark.parametrize(

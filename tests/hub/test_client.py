@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants, errors
 
 from nlreid.errors import ChecksumError, DownloadError
-from nlreid.hub.client import Place, hub_cache, translated
+from nlreid.hub.fetching.client import Place, hub_cache, translated
 
 http = import_module(errors.HTTPError.__module__.partition(".")[0])
 PAGE = "https://hub.example/people/walker"

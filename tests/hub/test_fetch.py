@@ -11,8 +11,8 @@ from huggingface_hub import constants
 from routes import HubRoute, UpstreamRoute, assert_refused, assert_right, offline
 
 from nlreid.errors import ChecksumError, DownloadError, WeightsError
-from nlreid.hub.fetch import fetch, fetch_hub
-from nlreid.hub.manifest import Checksums, HubFile
+from nlreid.hub.fetching.fetch import fetch, fetch_hub
+from nlreid.hub.table.manifest import Checksums, HubFile
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nlreid.errors import WeightsError
-from nlreid.hub.files import read_tensors
+from nlreid.hub.reading.files import read_tensors
 
 DTYPES = [  # the legacy form of torch.save has no place for those of one byte that float
     torch.float16,

@@ -6,7 +6,7 @@ import pytest
 from checkpoint import entry_at, published
 from routes import UpstreamRoute, assert_right, first_number
 
-from nlreid.hub import download as downloading
+from nlreid.hub.fetching import download as downloading
 
 SHA256 = hashlib.sha256(published()).hexdigest()
 SIZE = len(published())

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
-from nlreid.hub.files import read_tensors
-from nlreid.hub.tensor_file import DTYPES, TensorFile, on_meta
+from nlreid.hub.reading.files import read_tensors
+from nlreid.hub.reading.tensor_file import DTYPES, TensorFile, on_meta
 
 
 def raw(header, data=b""):

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from routes import UpstreamRoute, assert_refused, assert_right, first_number, offline
 
 from nlreid.errors import ChecksumError, DownloadError, WeightsError
-from nlreid.hub.config import METADATA_KEY
 from nlreid.hub.convert import RECIPES, Conversion
-from nlreid.hub.files import read_config, read_tensors
+from nlreid.hub.reading.files import read_config, read_tensors
+from nlreid.hub.table.config import METADATA_KEY
 
 SHA256 = hashlib.sha256(published()).hexdigest()
 SHA1 = hashlib.sha1(published()).hexdigest()

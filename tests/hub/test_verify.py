@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
-from nlreid.hub.manifest import Checksums
-from nlreid.hub.verify import verify, wanted_of, wanted_of_etag
+from nlreid.hub.fetching.verify import verify, wanted_of, wanted_of_etag
+from nlreid.hub.table.manifest import Checksums
 
 KINDS = ("sha256", "sha256_prefix", "sha1", "git", "size")
 

@@ -8,7 +8,7 @@ import torch
 from golden.published import TAGS, golden
 
 import nlreid
-from nlreid.hub.manifest import manifest
+from nlreid.hub.table.manifest import manifest
 
 LIMIT = 1e-4  # outputs have a standard deviation of 0.2 to 1
 

@@ -12,10 +12,10 @@ from safetensors import safe_open
 import nlreid
 from nlreid.cli import main
 from nlreid.errors import InputError, UnknownNameError, WeightsError
-from nlreid.hub import manifest as table
-from nlreid.hub.config import ACTIONS, METADATA_KEY, PERSONS, Config
 from nlreid.hub.convert import RECIPES, Conversion, Recipe
-from nlreid.hub.manifest import manifest
+from nlreid.hub.table import manifest as table
+from nlreid.hub.table.config import ACTIONS, METADATA_KEY, PERSONS, Config
+from nlreid.hub.table.manifest import manifest
 from nlreid.inflation.plans import PLANS, TemporalPlan
 from nlreid.models import ClipSpec, NonLocalSpec
 
@@ -216,7 +216,7 @@ def test_the_folder_of_weights_is_looked_into_first(small, tmp_path, monkeypatch
         model = nlreid.create_model(*arguments)
         assert_same(model, source)
         assert model.name == entry.name
-        assert model.loaded.source == f"{entry.name}, {folder / 'test_r3d_nl.small.pth'}"
+        assert model.loaded.source == f"{folder / 'test_r3d_nl.small.pth'} ({entry.name})"
 
 
 # --- converted files and configs

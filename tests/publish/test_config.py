@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
-from nlreid.hub.config import ACTIONS, FORMAT, Config
+from nlreid.hub.table.config import ACTIONS, FORMAT, Config
 
 CONFIG = Config(
     architecture="r3d50_nl",

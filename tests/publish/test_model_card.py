@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlreid.errors import InputError, UnknownNameError
-from nlreid.hub.config import ACTIONS, PERSONS, Config
-from nlreid.hub.licences import HUB_LICENCES, spdx_licence
-from nlreid.hub.manifest import Score
+from nlreid.hub.table.config import ACTIONS, PERSONS, Config
+from nlreid.hub.table.licences import HUB_LICENCES, spdx_licence
+from nlreid.hub.table.manifest import Score
 from nlreid.publish.card import LIMITS, ModelCard, as_card
 from nlreid.publish.readme import readme
 

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 
 import nlreid
 from nlreid.errors import DownloadError, InputError
-from nlreid.hub.config import Config
+from nlreid.hub.table.config import Config
 from nlreid.publish import push_to_hub
 
 CARD = {"licence": "Apache-2.0", "summary": "A network that was never trained."}

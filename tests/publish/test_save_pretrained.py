@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 import nlreid
-from nlreid.errors import InputError, UnknownNameError
-from nlreid.hub.config import ACTIONS, METADATA_KEY, PERSONS, Config
-from nlreid.hub.manifest import entries_of
+from nlreid.errors import InputError, UnknownNameError, WeightsError
+from nlreid.hub.table.config import ACTIONS, METADATA_KEY, PERSONS, Config
 from nlreid.inflation.plans import PLANS
 from nlreid.layers.heads import BottleneckHead
 from nlreid.models.network import LoadReport
-from nlreid.publish import describe, save_pretrained
+from nlreid.publish import save_pretrained
 from nlreid.publish.save import FILES
 
 CARD = {"licence": "MIT"}
@@ -168,21 +167,31 @@ def test_what_a_model_was_loaded_from_is_said_without_the_way_to_it(tmp_path):
     assert config_of(own).origin == {"name": "ours"}
 
 
-@pytest.mark.parametrize(
-    ("missing", "num_classes", "task"),
-    [((), 400, ACTIONS), (("head.classifier.weight",), 400, PERSONS), ((), 7, PERSONS)],
-)
-def test_the_classifier_of_an_action_checkpoint_stays_one_of_actions(tmp_path, monkeypatch, missing, num_classes, task):
-    monkeypatch.setattr(describe, "entries_of", lambda _: entries_of("mc3_18"))
-    model = trained("test_mc3", "linear", num_classes)
-    model.name = "test_mc3.torchvision"
+@pytest.mark.parametrize(("reset", "task"), [(False, ACTIONS), (True, PERSONS)])
+def test_the_classifier_of_an_action_checkpoint_stays_one_of_actions(tmp_path, reset, task):
+    model = trained("test_mc3", "linear", 400)
     assert config_of(save_pretrained(model, tmp_path / "fresh", card=CARD)).task == PERSONS
-    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", missing)
+    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", task=ACTIONS)
+    if reset:
+        model.reset_classifier(400)
+        assert model.loaded.missing == ("head.classifier.bias", "head.classifier.weight")
     config = config_of(save_pretrained(model, tmp_path / "model", card=CARD))
     assert config.task == task
     assert config.origin["note"] == "initialised from https://download.pytorch.org/models/mc3_18-a90a0ba3.pth"
+    again = nlreid.create_model("test_mc3", tmp_path / "model", head="linear", num_classes=400)
+    assert again.loaded.task == task  # and so it stays
+    assert config_of(save_pretrained(again, tmp_path / "again", card=CARD)).task == task
     other = ACTIONS if task == PERSONS else PERSONS
     assert config_of(save_pretrained(model, tmp_path / "told", card={**CARD, "task": other})).task == other
+
+
+def test_a_folder_whose_files_are_of_two_checkpoints_is_refused(tmp_path):
+    one = save_pretrained(trained("test_r3d", "linear", 5), tmp_path / "one", card=CARD)
+    two = save_pretrained(trained("test_r3d", "linear", 5, dropout=0.1), tmp_path / "two", card=CARD)
+    (two / "config.json").replace(one / "config.json")
+    with pytest.raises(WeightsError, match=r"not that of the config\.json beside it"):
+        nlreid.create_model("test_r3d", one)
+    assert nlreid.create_model("test_r3d", one / "model.safetensors").loaded.task == PERSONS
 
 
 # --- what is refused

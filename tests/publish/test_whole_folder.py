@@ -8,7 +8,7 @@ import pytest
 
 import nlreid
 from nlreid.errors import WeightsError
-from nlreid.hub.writer import whole_folder
+from nlreid.hub.writing.writer import whole_folder
 from nlreid.publish import save_pretrained
 from nlreid.publish.save import FILES
 
@@ -35,7 +35,8 @@ def test_other_files_of_a_folder_are_left_alone(tmp_path):
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 @pytest.mark.parametrize(
-    "step", ["nlreid.publish.save.write_tensors", "nlreid.hub.config.Config.to_json", "nlreid.hub.writer.os.fsync"]
+    "step",
+    ["nlreid.publish.save.write_tensors", "nlreid.hub.table.config.Config.to_json", "nlreid.hub.writing.writer.os.fsync"],
 )
 def test_nothing_half_written_stays(tmp_path, monkeypatch, step, error, exists):
     folder = tmp_path / "model"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nlreid.hub.manifest import manifest
+from nlreid.hub.table.manifest import manifest
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 

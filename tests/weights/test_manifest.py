@@ -8,9 +8,9 @@ from torchvision.models import video
 
 import nlreid
 from nlreid.errors import UnknownNameError
-from nlreid.hub.config import ACTIONS, Config
 from nlreid.hub.convert import RECIPES
-from nlreid.hub.manifest import entries_of, find_entry, manifest, parse_manifest
+from nlreid.hub.table.config import ACTIONS, Config
+from nlreid.hub.table.manifest import entries_of, find_entry, manifest, parse_manifest
 from nlreid.models.assembly import shapes_of
 from nlreid.models.zoo import model_spec
 

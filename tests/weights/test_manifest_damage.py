@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
-from nlreid.hub.config import ACTIONS
-from nlreid.hub.manifest import Score, parse_manifest
+from nlreid.hub.table.config import ACTIONS
+from nlreid.hub.table.manifest import Score, parse_manifest
 
 GOOD = {
     "title": "A title",

@@ -12,10 +12,10 @@ import torch
 from huggingface_hub import ModelCard as HubCard
 
 import nlreid
-from nlreid.hub import manifest as table
-from nlreid.hub.config import ACTIONS, Config
 from nlreid.hub.convert import RECIPES, Conversion, Recipe
-from nlreid.hub.manifest import HubFile, Licence, find_entry
+from nlreid.hub.table import manifest as table
+from nlreid.hub.table.config import ACTIONS, Config
+from nlreid.hub.table.manifest import HubFile, Licence, find_entry
 from nlreid.models import pretrained
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

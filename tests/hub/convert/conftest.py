@@ -3,7 +3,7 @@
 import pytest
 
 from nlreid.errors import WeightsError
-from nlreid.hub.caffe2 import read_caffe2
+from nlreid.hub.reading.caffe2 import read_caffe2
 
 
 @pytest.fixture

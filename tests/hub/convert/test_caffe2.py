@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from nlreid.errors import WeightsError
-from nlreid.hub.caffe2 import read_caffe2
-from nlreid.hub.files import read_tensors
+from nlreid.hub.reading.caffe2 import read_caffe2
+from nlreid.hub.reading.files import read_tensors
 
 NUMBERS = np.arange(24, dtype=np.float32).reshape(2, 3, 1, 4)
 BLOBS = {"conv1_w": NUMBERS, "bn_s": np.ones(2, np.float32), "big": np.full(2000, 0.5, np.float32), "model_iter": 70_000}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nlreid.errors import WeightsError
-from nlreid.hub.caffe2 import read_caffe2
+from nlreid.hub.reading.caffe2 import read_caffe2
 
 NUMBERS = np.arange(24, dtype=np.float32).reshape(2, 3, 1, 4)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
 from nlreid.hub.convert import RECIPES
-from nlreid.hub.files import read_tensors
-from nlreid.hub.manifest import find_entry
+from nlreid.hub.reading.files import read_tensors
+from nlreid.hub.table.manifest import find_entry
 from nlreid.models.assembly import shapes_of
 from nlreid.models.zoo import model_spec
 

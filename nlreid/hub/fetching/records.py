@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from nlreid.errors import ChecksumError
-from nlreid.hub.cache import written_whole
+from nlreid.hub.fetching.cache import written_whole
 
 
 @dataclass(frozen=True)

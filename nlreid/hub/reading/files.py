@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import WeightsError
-from nlreid.hub.caffe2 import read_caffe2
-from nlreid.hub.config import METADATA_KEY, Config
-from nlreid.hub.tensor_file import TensorFile
-from nlreid.hub.torch_file import is_torch_file, read_torch
+from nlreid.hub.reading.caffe2 import read_caffe2
+from nlreid.hub.reading.tensor_file import TensorFile
+from nlreid.hub.reading.torch_file import is_torch_file, read_torch
+from nlreid.hub.table.config import METADATA_KEY, Config
 
 WRAPPERS = ("state_dict", "model_state", "model")
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name

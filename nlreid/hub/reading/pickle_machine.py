@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
-from nlreid.hub.array_pickle import GLOBALS, Dtype, Global, PickledArray, Span, put, shown, text
+from nlreid.hub.reading.array_pickle import GLOBALS, Dtype, Global, PickledArray, Span, put, shown, text
 
 INSTRUCTIONS = 10_000_000  # a checkpoint has some 30 for each array; the limit keeps small files from making large heaps
 _LONGEST = 1024  # a longer string stays in the file, and a longer number is none
@@ -53,6 +53,9 @@ class _Machine:
     def take(self, size: int) -> bytes:
         self._use(size)
         return self.file.read(size)
+
+    def skip(self, size: int) -> None:
+        self.take(size)
 
     def line(self) -> bytes:
         content = self.file.readline()
@@ -105,7 +108,9 @@ class _Machine:
 def _protocol(machine: _Machine) -> None:
     version = machine.number("<B")
     if version > 4:
-        raise UnpicklingError(f"it is a pickle of protocol {version}; Caffe2's files are of protocol 0 to 2, and copies of 3 and 4")
+        raise UnpicklingError(
+            f"it is a pickle of protocol {version}; Caffe2's files are of protocol 0 to 2, and copies of 3 and 4"
+        )
 
 
 def _quoted(machine: _Machine) -> None:
@@ -177,7 +182,7 @@ def _long(line: bytes) -> int:
 
 _STEPS: dict[bytes, Callable[[_Machine], None]] = {
     b"\x80": _protocol,
-    b"\x95": lambda machine: None if machine.take(8) else None,  # how long the next instructions are; they are read one by one
+    b"\x95": lambda machine: machine.skip(8),  # how long the next instructions are; they are read one by one
     # plain values
     b"N": lambda machine: machine.push(None),
     b"\x88": lambda machine: machine.push(True),

@@ -14,15 +14,15 @@ from urllib.parse import unquote, urlsplit
 from torch import Tensor
 
 from nlreid.errors import ChecksumError, DownloadError, WeightsError
-from nlreid.hub.cache import cache, locked, written_whole
-from nlreid.hub.client import Place, translated
 from nlreid.hub.convert import RECIPES
-from nlreid.hub.download import download, remove_parts
-from nlreid.hub.files import read_tensors
-from nlreid.hub.manifest import Entry
-from nlreid.hub.records import Record, read_record, write_record
-from nlreid.hub.verify import Verified, verify, wanted_of
-from nlreid.hub.writer import write_tensors
+from nlreid.hub.fetching.cache import cache, locked, written_whole
+from nlreid.hub.fetching.client import Place, translated
+from nlreid.hub.fetching.download import download, remove_parts
+from nlreid.hub.fetching.records import Record, read_record, write_record
+from nlreid.hub.fetching.verify import Verified, verify, wanted_of
+from nlreid.hub.reading.files import read_tensors
+from nlreid.hub.table.manifest import Entry
+from nlreid.hub.writing.writer import write_tensors
 
 logger = logging.getLogger(__name__)
 

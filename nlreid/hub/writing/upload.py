@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from nlreid.errors import DownloadError, InputError
-from nlreid.hub.client import hub_cache, translated
+from nlreid.hub.fetching.client import hub_cache, translated
 
 
 def upload(

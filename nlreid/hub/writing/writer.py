@@ -14,7 +14,7 @@ import safetensors.torch
 from torch import Tensor
 
 from nlreid.errors import WeightsError
-from nlreid.hub.config import METADATA_KEY, Config
+from nlreid.hub.table.config import METADATA_KEY, Config
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], config: Config) -> None:
@@ -25,7 +25,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], config: Config) -> 
         tensors: By name, wherever they lie and however they are laid out in memory.
         config: What they are.
     """
-    safetensors.torch.save_file(_apart(tensors), path, {METADATA_KEY: config.to_json()})
+    safetensors.torch.save_file(apart(tensors), path, {METADATA_KEY: config.to_json()})
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _move(temporary: Path, folder: Path) -> None:
         raise
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors on the CPU, dense, none in another's memory: the format has no place for that."""
     seen: set[int] = set()
     result = {}

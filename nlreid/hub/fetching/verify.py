@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nlreid.errors import WeightsError
-from nlreid.hub.manifest import Checksums
+from nlreid.hub.table.manifest import Checksums
 
 _WORDS = {"sha256": "sha256", "sha256_prefix": "sha256", "sha1": "sha1", "git": "sha1 as a git blob", "size": "size"}
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlreid.hub.array_pickle import GLOBALS, Dtype, text
+from nlreid.hub.reading.array_pickle import GLOBALS, Dtype, text
 
 _LEGACY = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the number that the first pickle of the format before torch 1.6 holds
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import WeightsError
-from nlreid.hub.array_pickle import PickledArray, shown
-from nlreid.hub.pickle_machine import load
+from nlreid.hub.reading.array_pickle import PickledArray, shown
+from nlreid.hub.reading.pickle_machine import load
 
 WRAPPER = "blobs"
 

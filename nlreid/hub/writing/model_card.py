@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from huggingface_hub import ModelCardData
 
-from nlreid.hub.licences import HUB_LICENCES
+from nlreid.hub.table.licences import HUB_LICENCES
 
 
 def front_matter(

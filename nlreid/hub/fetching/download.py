@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import http_backoff  # type: ignore[attr-defined]
 
-from nlreid.hub.client import Place, translated
+from nlreid.hub.fetching.client import Place, translated
 
 _AS_IT_IS = {"Accept-Encoding": "identity"}  # compressed on the way, its parts could not be put together
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nlreid.errors import WeightsError
-from nlreid.hub.config import TASKS
-from nlreid.hub.fields import (
+from nlreid.hub.table.config import TASKS
+from nlreid.hub.table.fields import (
     CLIP,
     FLAG,
     OBJECT,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nlreid.errors import WeightsError
-from nlreid.hub.fields import CLIP, MAYBE_TEXT, OBJECT, TEXT, Kind, check_fields, one_of, read_object, whole
+from nlreid.hub.table.fields import CLIP, MAYBE_TEXT, OBJECT, TEXT, Kind, check_fields, one_of, read_object, whole
 
 FORMAT = 1
 ACTIONS, PERSONS = "action recognition", "person re-identification"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlreid.errors import ChecksumError, WeightsError
-from nlreid.hub.config import Config
-from nlreid.hub.manifest import Entry
-from nlreid.hub.repository import RepositoryFile, obtain
-from nlreid.hub.upstream import Check, converted_file, published_name
-from nlreid.hub.verify import verify, wanted_of
+from nlreid.hub.fetching.repository import RepositoryFile, obtain
+from nlreid.hub.fetching.upstream import Check, converted_file, published_name
+from nlreid.hub.fetching.verify import verify, wanted_of
+from nlreid.hub.table.config import Config
+from nlreid.hub.table.manifest import Entry
 
 FOLDER = "NLREID_WEIGHTS"
 HUB = "hf-hub:"

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from nlreid.errors import unknown_name
-from nlreid.hub.config import ACTIONS, Config
-from nlreid.hub.manifest_check import check_manifest
+from nlreid.hub.table.config import ACTIONS, Config
+from nlreid.hub.table.manifest_check import check_manifest
 
 Status = Literal["published", "upstream", "recipe"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
-from nlreid.hub.client import Place, translated
+from nlreid.hub.fetching.client import Place, translated
 
 VARIABLE = "NLREID_CACHE"
 

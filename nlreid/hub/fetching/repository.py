@@ -11,9 +11,9 @@ from pathlib import Path
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
 from nlreid.errors import ChecksumError, DownloadError, WeightsError
-from nlreid.hub.cache import cache
-from nlreid.hub.client import hub_cache, translated
-from nlreid.hub.verify import Verified, verify, wanted_of_etag
+from nlreid.hub.fetching.cache import cache
+from nlreid.hub.fetching.client import hub_cache, translated
+from nlreid.hub.fetching.verify import Verified, verify, wanted_of_etag
 
 logger = logging.getLogger(__name__)
 

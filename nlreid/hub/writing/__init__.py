@@ -1,0 +1,1 @@
+"""Writing checkpoints, on this disk and to the Hub."""
