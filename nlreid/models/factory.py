@@ -79,10 +79,10 @@ def create_model(
     checkpoint, config, place = _given(base, source)
     kind = _head_kind(head, num_classes, checkpoint, config)
     spec = _spec(base, config, place, whole=config is not None and (kind, num_classes) == (config.head, config.num_classes))
-    spec = _told_by(checkpoint, spec).override(overrides)
+    spec = _told_by(checkpoint, spec.override(overrides)).override(overrides)  # which have the last word
     model_name = source.entry.name if source.entry else config.name if config else name
     if source.kind == "timm":
-        return _inherited(model_name, spec, kind, num_classes, "clip" in overrides)
+        return _inherited(model_name, spec, kind, num_classes, overrides)
     if source.kind == "random":
         return assemble(model_name, spec, kind, num_classes)
     fresh_blocks = config is None or "non_local" in overrides
@@ -153,11 +153,10 @@ def _told_by(checkpoint: Checkpoint | None, spec: ModelSpec) -> ModelSpec:
     return replace(spec, embedding_dim=checkpoint.embedding_dim or spec.embedding_dim)
 
 
-def _inherited(name: str, spec: ModelSpec, head: str, num_classes: int, own_clip: bool) -> VideoReID:
+def _inherited(name: str, spec: ModelSpec, head: str, num_classes: int, overrides: Mapping[str, Any]) -> VideoReID:
     model2d = create_2d(spec.backbone, pretrained=True)
-    if not own_clip:
-        mean, std = statistics(model2d)
-        spec = replace(spec, clip=replace(spec.clip, mean=mean, std=std))
+    mean, std = statistics(model2d)
+    spec = replace(spec, clip=replace(spec.clip, mean=mean, std=std)).override(overrides)
     model = assemble(name, spec, head, num_classes, model2d)
     model.loaded = LoadReport(f"timm, {origin(model2d)}", tuple(sorted(fresh(model))))
     return model

@@ -195,6 +195,15 @@ def test_2d_weights_mean_nothing_to_some_plans(saved, network2d):
             nlreid.create_model(name, saved(network2d.state_dict()))
 
 
+def test_2d_weights_bring_the_statistics_of_their_pictures(saved):
+    path = saved(timm.create_model("resnetv2_50x1_bit").state_dict())
+    for clip in ({}, {"clip": {"frames": 4}}):
+        model = nlreid.create_model("r3d50", path, backbone="resnetv2_50x1_bit", **clip)
+        assert model.clip_spec.mean == model.clip_spec.std == (0.5, 0.5, 0.5)
+    model = nlreid.create_model("r3d50", path, backbone="resnetv2_50x1_bit", clip={"mean": (0.1, 0.2, 0.3)})
+    assert (model.clip_spec.mean, model.clip_spec.std) == ((0.1, 0.2, 0.3), (0.5, 0.5, 0.5))
+
+
 # --- what does not fit
 
 
