@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: With 2 if the arguments cannot be understood, with 0 after `--help` and `--version`.
     """
-    logging.basicConfig(format="nlreid: %(message)s", level=logging.WARNING)
+    _show_warnings()
     arguments = build_parser().parse_args(argv)
     try:
         arguments.run(arguments)
@@ -51,3 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `nlreid models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _show_warnings() -> None:
+    """The library's warnings on standard error; other libraries show theirs as they like."""
+    logger = logging.getLogger("nlreid")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("nlreid: %(message)s"))
+        logger.addHandler(handler)

@@ -12,7 +12,7 @@ import safetensors.torch
 
 import nlreid
 from nlreid.embedding.whole_file import check_writable, write_whole
-from nlreid.errors import InputError
+from nlreid.errors import InputError, some_of
 from nlreid.hub.convert import RECIPES
 from nlreid.hub.table.config import METADATA_KEY
 from nlreid.hub.writing.writer import apart
@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     write_whole(arguments.output, safetensors.torch.save(tensors, _about(checkpoint, arguments.layout)))
     print(f"{arguments.file}: sha256 {checkpoint.sha256}")
     what = "2D weights in timm's names" if checkpoint.config is None else checkpoint.config.name
-    print(f"{arguments.output}: {what}, {len(tensors)} tensors; left out: {', '.join(checkpoint.dropped) or 'none'}")
+    dropped = f"{len(checkpoint.dropped)} ({some_of(checkpoint.dropped)})" if checkpoint.dropped else "none"
+    print(f"{arguments.output}: {what}, {len(tensors)} tensors; left out: {dropped}")
 
 
 def _about(checkpoint: Checkpoint, layout: str) -> dict[str, str]:

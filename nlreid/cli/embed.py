@@ -39,7 +39,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--tracks", metavar="FILE", type=Path, help="MOTChallenge track file: frame,id,x,y,w,h,…")
     parser.add_argument("--model", default="r3d50_nl", help="a name of `nlreid models` (default: %(default)s)")
     parser.add_argument(
-        "--pretrained", metavar="TAG|FILE", help="weights: a tag, or the path of a file (default: random weights)"
+        "--pretrained",
+        metavar="TAG|PATH|HUB",
+        help="weights: a tag, a file or folder, or hf-hub:org/name (default: those of the tag in --model, else random ones)",
     )
     _number(parser, "--seed", whole_number(0, 2**63 - 1), 0, "seed of random weights")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write (safetensors)")
@@ -75,7 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
         people = replace(people, model=f"{people.model}, seed {arguments.seed}")
     people.save(arguments.output)
     if not arguments.quiet:
-        print(_summary(arguments, report))
+        for line in filter(None, [_summary(arguments, report)]):
+            print(line)
         print(f"{arguments.output}: {len(people)} embeddings of {people.features.shape[1]} values ({people.model})")
 
 
@@ -154,4 +157,5 @@ def _at_least_one(tracklets: Iterator[Tracklet], arguments: argparse.Namespace) 
 def _summary(arguments: argparse.Namespace, report: CropReport) -> str:
     if arguments.tracks is not None:
         return report.summary()
-    return f"{arguments.source}: left out {len(report.short)} folders with fewer than {arguments.min_frames} pictures"
+    few = f"{arguments.source}: left out {len(report.short)} folders with fewer than {arguments.min_frames} pictures"
+    return few if report.short else ""

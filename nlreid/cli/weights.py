@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from fnmatch import fnmatchcase
 from typing import Any
 
-from nlreid.errors import unknown_name
+from nlreid.errors import WeightsError, unknown_name
 from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models import create_model
 
@@ -32,12 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not entries:
         raise unknown_name("checkpoint", arguments.pattern, manifest(), "'nlreid weights' lists all.")
     if arguments.fetch:
-        for entry in entries:
-            if entry.status == "recipe" and entry.name != arguments.pattern:
-                print(f"{entry.name:30} only as a file of your own: {entry.page}")
-                continue
-            model = create_model(entry.name, pretrained=True)
-            print(f"{entry.name:30} sha256 {model.loaded.sha256}  {model.loaded.source}", flush=True)
+        _fetch(entries)
         return
     print(f"{'name':32} {'status':10} {'licence':14} {'clip':12} {'checksum known':15} is also")
     for entry in entries:
@@ -46,6 +42,30 @@ def run(arguments: argparse.Namespace) -> None:
             f"{entry.name:32} {entry.status:10} {entry.licence.id:14} {frames:12} {_known(entry):15} "
             f"{', '.join(entry.default_for) or '-'}"
         )
+
+
+def _fetch(entries: list[Entry]) -> None:
+    """Fetch one after the other; those that fail do not keep the others from being fetched, and are named at the end."""
+    if len(entries) == 1:
+        _fetch_one(entries[0])
+        return
+    failed = [entry.name for entry in entries if not _is_fetched(entry)]
+    if failed:
+        raise WeightsError(f"{len(failed)} of {len(entries)} could not be fetched: {', '.join(failed)}")
+
+
+def _is_fetched(entry: Entry) -> bool:
+    try:
+        _fetch_one(entry)
+    except WeightsError as error:
+        print(f"nlreid: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def _fetch_one(entry: Entry) -> None:
+    loaded = create_model(entry.name, pretrained=True).loaded
+    print(f"{entry.name:32} sha256 {loaded.sha256}  {loaded.source}", flush=True)
 
 
 def _known(entry: Entry) -> str:

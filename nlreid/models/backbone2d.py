@@ -8,7 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from nlreid.errors import WeightsError, unknown_name
+from nlreid.errors import unknown_name
+from nlreid.hub.fetching.client import hub_cache, translated
 
 Triple = tuple[float, float, float]
 
@@ -33,17 +34,12 @@ def create_2d(name: str, *, pretrained: bool) -> nn.Module:
     """A 2D network, with timm's weights for it or with random ones.
 
     Raises:
-        WeightsError: If timm cannot give the weights.
+        DownloadError: If timm cannot give the weights.
     """
-    try:
-        return timm.create_model(name, pretrained=pretrained)
-    except Exception as error:  # whatever the Hub's client raises; it goes on as ours, with its cause
-        if not pretrained:
-            raise
-        raise WeightsError(
-            f"timm could not give ImageNet weights for {name!r} ({type(error).__name__}: {str(error).strip()[:200]}); "
-            "check the connection, or give the path of a file that holds them"
-        ) from error
+    if not pretrained:
+        return timm.create_model(name)
+    with translated(f"timm's weights for {name!r}", hub_cache()):
+        return timm.create_model(name, pretrained=True)
 
 
 def create_2d_without_values(name: str) -> nn.Module:

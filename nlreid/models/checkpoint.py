@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from nlreid.errors import WeightsError
 from nlreid.hub.convert import RECIPES, Recipe
-from nlreid.hub.fetching.verify import verify
+from nlreid.hub.fetching.verify import verify, wanted_of
 from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.reading.tensor_file import on_meta
 from nlreid.hub.table.config import PERSONS, Config
 from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models.guess import guess_entries
+
+logger = logging.getLogger(__name__)
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -79,25 +82,32 @@ def read_checkpoint(path: Path, entry: Entry | None = None, config: Config | Non
     if path.is_dir():
         path, config = _of_folder(path)
     tensors = read_tensors(path)
-    sha256 = sha256 or verify(path, {}).sha256
     config = _one_config(path, config, read_config(tensors))
-    if config is not None:
-        checkpoint = Checkpoint(path, tensors, config, sha256=sha256)
-        check_config(checkpoint, entry)
-        return checkpoint
     recipe = next((recipe for recipe in RECIPES.values() if recipe.recognises(on_meta(tensors))), None)
-    if recipe is None:
-        return Checkpoint(path, tensors, sha256=sha256)
+    if config is not None or recipe is None:
+        checkpoint = Checkpoint(path, tensors, config, sha256=sha256 or verify(path, {}).sha256)
+    else:
+        checkpoint = _converted(path, tensors, recipe, entry)
+    check_config(checkpoint, entry)
+    return checkpoint
+
+
+def _converted(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, entry: Entry | None) -> Checkpoint:
+    is_published = entry is not None and entry.status != "published"  # else what is known is of its converted form
+    found = verify(path, wanted_of(entry.checksums) if entry is not None and is_published else {})
     known = None
-    if entry is not None or not recipe.is_2d:
-        known = _checked_entry(path, tensors, recipe, entry, sha256).config(sha256=sha256)
+    if not recipe.is_2d:
+        entry = _checked_entry(path, tensors, recipe, entry, found.sha256)
+        known = entry.config(sha256=found.sha256)
     try:
         conversion = recipe.convert(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    checkpoint = Checkpoint(path, conversion.tensors, known, conversion.dropped, sha256)
-    check_config(checkpoint, entry)
-    return checkpoint
+    if found.wrong and entry is not None:
+        logger.warning(
+            "%s: %s: not the file that %s has; it is taken as it is, since it was given", path, found.wrong, entry.url
+        )
+    return Checkpoint(path, conversion.tensors, known, conversion.dropped, found.sha256)
 
 
 def _one_config(path: Path, beside: Config | None, within: Config | None) -> Config | None:
@@ -123,13 +133,18 @@ def check_config(checkpoint: Checkpoint, entry: Entry | None) -> None:
     """Refuse a checkpoint that is not what its config says, or not the variant that was asked for.
 
     Args:
-        checkpoint: One with a config; its tensors may be on the meta device.
+        checkpoint: The checkpoint; its tensors may be on the meta device.
         entry: The variant that was asked for; `None` takes any.
 
     Raises:
         WeightsError: Saying what was found and what was expected.
     """
     path, config = checkpoint.path, checkpoint.config
+    if entry is not None and checkpoint.is_2d:
+        raise WeightsError(
+            f"{path}: holds 2D weights, and {entry.name} wants a checkpoint in the layout of {entry.recipe!r}; "
+            f"create_model({entry.model!r}, pretrained=…) inflates them"
+        )
     if config is None:
         return
     if entry is not None and config.tag and config.name != entry.name:

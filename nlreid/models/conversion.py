@@ -14,6 +14,7 @@ from nlreid.models.assembly import assemble
 from nlreid.models.checkpoint import Checkpoint, read_checkpoint
 from nlreid.models.guess import guess_entries
 from nlreid.models.load import check_finite, check_fit
+from nlreid.models.pretrained import aliases
 from nlreid.models.zoo import model_spec
 
 
@@ -32,7 +33,8 @@ def convert_file(source: str, path: Path) -> Checkpoint:
         UnknownNameError: If there is no such layout and no such tag.
         WeightsError: If the file is not what `source` says, or it is not clear which network it belongs to.
     """
-    entry = manifest().get(source)
+    base, _, tag = source.partition(".")
+    entry = manifest().get(source) or aliases(base).get(tag)
     if entry is None and source not in RECIPES:
         raise unknown_name("source", source, (*RECIPES, *manifest()))
     recipe = RECIPES[entry.recipe if entry else source]

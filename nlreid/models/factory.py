@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 from nlreid.errors import InputError, NLReIDError, WeightsError, unknown_name, whole_number
 from nlreid.hub.fetching.fetch import fetch, fetch_hub
 from nlreid.hub.table.config import PERSONS, Config
-from nlreid.hub.table.manifest import Entry
+from nlreid.hub.table.manifest import Entry, entries_of
 from nlreid.inflation.plans import resolve_plan
 from nlreid.inflation.weights import check_init
 from nlreid.layers.heads import HEADS
@@ -24,6 +25,8 @@ from nlreid.models.network import LoadReport, VideoReID
 from nlreid.models.pretrained import Source, resolve_source
 from nlreid.models.spec import ModelSpec
 from nlreid.models.zoo import MODELS, model_spec
+
+logger = logging.getLogger(__name__)
 
 
 def create_model(
@@ -90,6 +93,8 @@ def create_model(
     if source.kind == "entry" and source.entry is not None:
         checkpoint, place = _fetched(model, source.entry, fresh_blocks)
     if checkpoint is not None:
+        if source.entry is None and not {"plan", "non_local"} & overrides.keys():
+            _warn_of_variants(base, checkpoint)
         report = load_checkpoint(model, checkpoint, spec.init, fresh_blocks=fresh_blocks)
         model.loaded = replace(report, source=place)
     return model
@@ -118,7 +123,33 @@ def _given(base: str, source: Source) -> tuple[Checkpoint | None, Config | None,
             f"{place}: a checkpoint of {config.architecture!r}, and {base!r} was asked for; "
             f"create_model({config.architecture!r}, pretrained=…) takes it, with overrides where it shall differ"
         )
+    if config is not None and source.entry is not None and not config.tag:
+        _check_same_network(place, config, source.entry)
     return checkpoint, config or (source.entry.config() if source.entry else None), place
+
+
+def _check_same_network(place: str, config: Config, entry: Entry) -> None:
+    """Weights without a name of their own can be of the variant that was asked for, or of another one."""
+    first, second = (_spec(entry.model, each, place, whole=True) for each in (config, entry.config()))
+    other = [name for name in ("backbone", "non_local", "aggregate") if getattr(first, name) != getattr(second, name)]
+    if resolve_plan(first.plan) != resolve_plan(second.plan):
+        other.append("plan")
+    if other:
+        raise WeightsError(
+            f"{place}: of another network than {entry.name} ({', '.join(other)}); create_model({entry.model!r}, pretrained=…) "
+            "makes the one that it is of"
+        )
+
+
+def _warn_of_variants(base: str, checkpoint: Checkpoint) -> None:
+    """A state dict alone does not say which network it is of, where several have tensors of the same names and shapes."""
+    variants = [entry.name for entry in entries_of(base).values() if entry.overrides]
+    if variants and checkpoint.config is None and not checkpoint.is_2d:
+        logger.warning(
+            "%s: a state dict does not say which variant of %r it is of; taken as %r itself, not as %s; name the one it is of, "
+            "or save with nlreid.save_pretrained, which says it",
+            *(checkpoint.path, base, base, " or ".join(variants)),
+        )
 
 
 def _head_kind(head: str | None, num_classes: int, checkpoint: Checkpoint | None, config: Config | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +19,7 @@ from nlreid.models.zoo import MODELS
 
 IMAGENET = "imagenet"
 HUB = "hf-hub:"
+FILES = (".safetensors", ".pth", ".pyth", ".pt", ".pkl", ".bin", ".tar", ".ckpt")  # what files of weights are called
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ def list_pretrained(pattern: str = "*") -> list[str]:
     ['r3d50_nl.pyslowfast']
 
     Args:
-        pattern: Shell-style wildcards.
+        pattern: Shell-style wildcards, of names with or without the tag.
     """
     names = (f"{name}.{tag}" for name, spec in MODELS.items() for tag in tags(name, spec))
-    return sorted(name for name in names if fnmatchcase(name, pattern))
+    return sorted(name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name.partition(".")[0], pattern))
 
 
 def tags(name: str, spec: ModelSpec) -> list[str]:
@@ -103,6 +105,8 @@ def resolve_source(name: str, spec: ModelSpec, tag: str, pretrained: bool | str 
         return Source("timm", variant)
     if str(pretrained).startswith(HUB):
         return Source("hub", variant, str(pretrained))
+    if isinstance(pretrained, str) and (repository := _repository(pretrained)):
+        raise UnknownNameError(f"{pretrained!r} is no file or folder here; did you mean {HUB + repository!r}?")
     if isinstance(pretrained, Path) or _looks_like_a_path(pretrained):
         return Source("path", variant, str(pretrained))
     raise unknown_name(
@@ -117,6 +121,13 @@ def _one_variant(name: str, tag: str, variant: Entry | None, asked: Entry) -> En
             f"pretrained=True), or for create_model({variant.name!r}, pretrained=True)"
         )
     return asked
+
+
+def _repository(text: str) -> str:
+    """The name of a repository that was given without what says so; empty where it is something else."""
+    name = re.fullmatch(r"(?:hf[-_]?hub:|hf://)?/*([\w-][\w.-]*/[\w-][\w.-]*?(?:@\S+)?)", text)
+    is_file = Path(text).exists() or Path(text).suffix in FILES or Path(text).parent.is_dir()
+    return "" if name is None or is_file else name[1]
 
 
 def _looks_like_a_path(text: str) -> bool:

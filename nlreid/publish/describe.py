@@ -73,7 +73,8 @@ def origin_of(model: VideoReID) -> Mapping[str, Any]:
     if loaded.source == "random":
         return {}
     source = loaded.source if loaded.source.startswith(("hf-hub:", "https://", "timm, ")) else Path(loaded.source).name
-    known = {"note": f"initialised from {source}", "sha256": loaded.sha256, "licence": loaded.licence}
+    name = model.name if "." in model.name else ""
+    known = {"name": name, "note": f"initialised from {source}", "sha256": loaded.sha256, "licence": loaded.licence}
     return {key: value for key, value in known.items() if value}
 
 

@@ -28,6 +28,15 @@ def test_fetching_gives_a_checksum_for_each(capsys, refused, tmp_path, monkeypat
     assert main(["weights", "mc3_18.torchvision", "--fetch"]) == 0
     line = capsys.readouterr().out
     assert nlreid.create_model("mc3_18.torchvision", path).loaded.sha256 in line
-    assert main(["weights", "*.hara*", "--fetch"]) == 0
-    assert "only as a file of your own: https://" in capsys.readouterr().out
     assert "get it from https://" in refused("weights", "r3d50_full.hara", "--fetch")
+
+
+def test_those_that_fail_do_not_keep_the_others_from_being_fetched(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NLREID_WEIGHTS", str(tmp_path))
+    golden("torchvision__mc3_18").write(tmp_path / "mc3_18.torchvision.pth")
+    (tmp_path / "r3d18.torchvision.pth").write_bytes(b"no weights")
+    assert main(["weights", "*18.torchvision", "--fetch"]) == 1
+    shown = capsys.readouterr()
+    assert "mc3_18.torchvision" in shown.out
+    assert "r3d18.torchvision.pth: neither a safetensors file" in shown.err
+    assert shown.err.splitlines()[-1].endswith("2 of 3 could not be fetched: r3d18.torchvision, r2plus1d18.torchvision")

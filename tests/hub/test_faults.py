@@ -54,7 +54,7 @@ def answers(status, *on_the_hub, upstream):
 def refused_connection(route):
     client_http.close_session()
     with route.hub.refusing():
-        assert_refused(route, DownloadError, route.what, "no connection", "ConnectError", "check network, proxy")
+        assert_refused(route, DownloadError, route.what, "no connection", "ConnectError", "check network", "and try again", "give its path")
 
 
 def reset(route):
@@ -95,7 +95,7 @@ def poisoned(route):
         assert route.get().path.read_bytes() == right
     route.cached()[0].write_bytes(right[:-1] + b"!")
     with offline(route.monkeypatch):
-        assert_refused(route, ChecksumError, "walker", "damaged", "HF_HUB_OFFLINE forbids to fetch it")
+        assert_refused(route, ChecksumError, "walker", "damaged", "HF_HUB_OFFLINE forbids any")
 
 
 # --- what a disk can do

@@ -61,7 +61,7 @@ def test_config_and_weights_are_of_one_commit(route):
 
 def test_without_a_connection_what_was_fetched_before_loads(route):
     with offline(route.monkeypatch):
-        assert_refused(route, DownloadError, REPO, "not in the cache, and HF_HUB_OFFLINE forbids to fetch it", "path of a file")
+        assert_refused(route, DownloadError, REPO, "needs a connection, and HF_HUB_OFFLINE forbids any", "give its path")
     first = route.get()
     with offline(route.monkeypatch):
         assert route.get() == first
@@ -77,7 +77,7 @@ def test_what_is_small_is_verified_too(route):
     spoil(config)
     with offline(route.monkeypatch):
         assert_refused(route, ChecksumError, "config.json", "its sha1 as a git blob is", "HF_HUB_OFFLINE")
-        assert_refused(route, DownloadError, "config.json", "not in the cache")  # the bad one did not stay
+        assert_refused(route, DownloadError, "config.json", "this needs a connection")  # the bad one did not stay
     assert route.get() == right
 
 

@@ -72,7 +72,7 @@ def test_later_loads_ask_nobody(route):
 
 def test_without_a_connection_nor_a_copy(route):
     with offline(route.monkeypatch):
-        assert_refused(route, DownloadError, route.what, "not in the cache, and HF_HUB_OFFLINE forbids to fetch it")
+        assert_refused(route, DownloadError, route.what, "needs a connection, and HF_HUB_OFFLINE forbids any")
 
 
 @pytest.mark.parametrize("change", ["recipe", "config", "url"])

@@ -85,6 +85,8 @@ def test_a_scale_by_width_is_computed_for_each_block():
         (("test_r3d", "kinetics"), {}, "Allowed: imagenet, hf-hub:org/name@revision, or the path of a file or folder"),
         (("r3d50_nl", "kinetcs"), {}, "did you mean 'kinetics'"),
         (("r3d50_nl.gluon",), {}, "did you mean 'gluoncv'"),
+        (("test_r3d", "acme/people"), {}, "did you mean 'hf-hub:acme/people'"),
+        (("test_r3d", "hf_hub:acme/people@v1"), {}, "did you mean 'hf-hub:acme/people@v1'"),
         (("test_r3d", "imagenet"), {"plan": "r3d"}, "It has none by name"),
     ],
 )
@@ -132,6 +134,7 @@ def test_listings_agree_with_create_model():
     assert "r3d50_nl.imagenet" in nlreid.list_pretrained()
     assert nlreid.list_pretrained("mc3*") == ["mc3_18.torchvision"]  # its plan inherits nothing
     assert not nlreid.list_pretrained("test_mc3*")
+    assert nlreid.list_pretrained("r3d18") == ["r3d18.imagenet", "r3d18.torchvision"]
     assert nlreid.list_pretrained("c2d50_m*") == ["c2d50_max.imagenet"]
     for name in nlreid.list_pretrained():
         assert name.split(".")[0] in nlreid.list_models()
@@ -164,7 +167,9 @@ def test_imagenet_weights_are_timms_inflated(tmp_path, monkeypatch):
 
 
 def test_imagenet_weights_that_cannot_be_had_are_an_error_of_ours():
-    with pytest.raises(WeightsError, match=r"timm could not give ImageNet weights for 'test_resnet'.*path of a file"):
+    with pytest.raises(
+        WeightsError, match=r"timm's weights for 'test_resnet': this needs a connection, and HF_HUB_OFFLINE.*give its path"
+    ):
         nlreid.create_model("test_r3d", pretrained="imagenet")
 
 

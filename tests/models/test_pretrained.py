@@ -297,6 +297,35 @@ def test_plans_of_ones_own_survive_as_plain_values(tmp_path):
     assert "mine" not in PLANS
 
 
+def test_a_saved_folder_is_of_its_own_variant_whatever_is_asked_for(tmp_path):
+    model = nlreid.create_model("r3d18.torchvision", head="bottleneck", embedding_dim=8)
+    folder = nlreid.save_pretrained(model, tmp_path / "model", card={"licence": "MIT"})
+    for name in ("r3d18", "r3d18.torchvision"):
+        assert nlreid.create_model(name, folder).spec.plan == PLANS["r3d"]
+    plain = nlreid.save_pretrained(nlreid.create_model("r3d18"), tmp_path / "plain", card={"licence": "MIT"})
+    with pytest.raises(WeightsError, match=r"of another network than r3d18\.torchvision \(plan\); create_model\('r3d18'"):
+        nlreid.create_model("r3d18.torchvision", plain)
+
+
+def test_a_state_dict_of_a_model_with_variants_is_remarked_on(tmp_path, caplog):
+    torch.save(nlreid.create_model("mc3_18").state_dict(), tmp_path / "mc3_18.pth")
+    torch.save(nlreid.create_model("r3d18").state_dict(), tmp_path / "r3d18.pth")
+    nlreid.create_model("mc3_18", tmp_path / "mc3_18.pth")  # its only variant is no other network
+    nlreid.create_model("r3d18", tmp_path / "r3d18.pth", plan="i3d")  # said
+    assert caplog.records == []
+    nlreid.create_model("r3d18", tmp_path / "r3d18.pth")
+    assert "does not say which variant of 'r3d18'" in caplog.text
+    assert "not as r3d18.torchvision" in caplog.text
+
+
+def test_a_file_that_is_not_the_published_one_is_taken_with_a_remark(tmp_path, caplog):
+    path = golden("torchvision__mc3_18").write(tmp_path / "mc3_18.pth")
+    loaded = nlreid.create_model("mc3_18.torchvision", path).loaded
+    known = manifest()["mc3_18.torchvision"].checksums.sha256
+    assert f"its sha256 is {loaded.sha256}, not {known}" in caplog.text
+    assert "taken as it is, since it was given" in caplog.text
+
+
 # --- 2D networks for re-identification (paper Table 3, "ReID")
 
 
@@ -318,7 +347,7 @@ def test_networks_without_a_place_are_refused(tmp_path):
     path = golden("fastreid__agw_r50_ibn_keys").write(tmp_path / "weights.pth")
     with pytest.raises(WeightsError, match=str(path)):
         nlreid.create_model("r3d50", path)
-    with pytest.raises(WeightsError, match=r"r3d50_nl.gluoncv"):
+    with pytest.raises(WeightsError, match=r"holds 2D weights, and r3d50_nl.gluoncv wants.*create_model\('r3d50_nl', pre"):
         nlreid.create_model("r3d50_nl.gluoncv", golden("torchreid__resnet50_keys").write(tmp_path / "other.pth"))
 
 

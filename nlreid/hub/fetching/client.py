@@ -19,6 +19,7 @@ from nlreid.errors import DownloadError, WeightsError
 _http = import_module(errors.HTTPError.__module__.partition(".")[0])  # type: ignore[attr-defined]
 _LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 _AGAIN = "wait a little and try again"
+_OR_A_FILE = ", or fetch it elsewhere and give its path, or the folder that it is in as NLREID_WEIGHTS"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -31,16 +32,18 @@ class Place:
         folder: The folder.
         variable: The environment variable that names another.
         of_the_hub: Whether the other side is the Hub, which knows logins, and not a publisher's server.
+        fetching: Whether files come from there, and could come from elsewhere.
     """
 
     folder: Path
     variable: str
     of_the_hub: bool = False
+    fetching: bool = True
 
 
-def hub_cache() -> Place:
+def hub_cache(*, fetching: bool = True) -> Place:
     """The client's own cache."""
-    return Place(Path(constants.HF_HUB_CACHE), "HF_HUB_CACHE", of_the_hub=True)
+    return Place(Path(constants.HF_HUB_CACHE), "HF_HUB_CACHE", of_the_hub=True, fetching=fetching)
 
 
 @contextmanager
@@ -75,7 +78,8 @@ def _explain(error: BaseException, place: Place, page: str) -> str:
     if isinstance(error, errors.HfHubHTTPError | _http.HTTPStatusError):
         return _of_status(error, page, place.of_the_hub)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return "not in the cache, and HF_HUB_OFFLINE forbids to fetch it; fetch it once without, or give the path of a file"
+        advice = "run it once without that variable"
+        return f"this needs a connection, and HF_HUB_OFFLINE forbids any; {advice}{_elsewhere(place)}"
     if isinstance(error, errors.FileMetadataError):
         return (
             "the server does not say which commit and which bytes it has, so nothing could be verified; "
@@ -86,7 +90,7 @@ def _explain(error: BaseException, place: Place, page: str) -> str:
     if isinstance(error, errors.HFValidationError):
         return f"not a name of the Hub ({_line(error)}); wanted is org/name"
     if isinstance(error, _http.HTTPError):
-        return _of_connection(error)
+        return _of_connection(error, place)
     return _of_system(error, place)
 
 
@@ -122,21 +126,28 @@ _ADVICE = {
     429: f"it had too many requests: {_AGAIN}",
 }
 _HUB_ADVICE = {
-    401: f"it does not accept the token: {_LOG_IN}",
+    401: f"it does not know who asks, or does not accept the token: {_LOG_IN}",
     403: f"it gives no permission: {_LOG_IN}, as somebody who has it",
     412: "somebody else wrote at the same time: try again",
 }
 
 
-def _of_connection(error: BaseException) -> str:
+def _elsewhere(place: Place) -> str:
+    return _OR_A_FILE if place.fetching else ""
+
+
+def _of_connection(error: BaseException, place: Place) -> str:
     if isinstance(error, _http.ConnectError | _http.ProxyError | _http.ConnectTimeout):
-        return f"no connection ({_line(error)}); check network, proxy and HF_ENDPOINT, and try again"
+        where = f"network, proxy and HF_ENDPOINT (now {constants.ENDPOINT})" if place.of_the_hub else "network and proxy"
+        return f"no connection ({_line(error)}); check {where}, and try again{_elsewhere(place)}"
     if isinstance(error, _http.TimeoutException):
         return "the server stopped answering; try again, with a larger HF_HUB_DOWNLOAD_TIMEOUT (seconds) where it is slow"
     return f"the connection broke off ({_line(error)}); try again"
 
 
 def _of_system(error: BaseException, place: Place) -> str:
+    if "xet" in str(error).lower():
+        return f"the transfer through Xet failed ({_line(error)}); HF_HUB_DISABLE_XET=1 does without, as most mirrors do"
     number = _errno(error)
     if number in _FULL:
         return (

@@ -94,7 +94,9 @@ def _repair(pinned: RepositoryFile, path: Path, wrong: str) -> tuple[Path, Verif
         path = _download(pinned, force=True)
         found = _verify(pinned, path)
     except DownloadError as error:
-        raise ChecksumError(f"{pinned}: what lay in the cache was damaged ({wrong}); fetched anew: {error}") from error
+        raise ChecksumError(
+            f"{pinned}: what lay in the cache was damaged ({wrong}), and could not be fetched anew: {error}"
+        ) from error
     if found.wrong:
         _discard(pinned, path)
         raise ChecksumError(

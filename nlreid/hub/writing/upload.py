@@ -43,14 +43,14 @@ def upload(
     """
     api = HfApi(token=token)
     what, page = f"{repo_id}: writing to the Hub", f"{api.endpoint}/{repo_id}"
-    with translated(what, hub_cache(), page):
+    with translated(what, hub_cache(fetching=False), page):
         repo = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         is_open = private and not api.model_info(repo).private
     if is_open:
         raise InputError(
             f"{repo}: private=True, and the repository exists and is public; make it private there, or name another"
         )
-    with translated(what, hub_cache(), page):
+    with translated(what, hub_cache(fetching=False), page):
         if revision is not None:
             api.create_branch(repo, branch=revision, exist_ok=True)
         commit = api.create_commit(
