@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Convert and write; nothing is written unless everything fits."""
     check_writable(arguments.output)
-    if arguments.file.resolve() == arguments.output.resolve():
+    if os.path.realpath(arguments.file) == os.path.realpath(arguments.output):
         raise InputError(f"{arguments.output} is read, and cannot be written too; give --output another name")
     checkpoint = convert_file(arguments.layout, arguments.file)
     tensors = apart(checkpoint.tensors)

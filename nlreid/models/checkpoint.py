@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
 
-from nlreid.errors import WeightsError
+from nlreid.errors import NLReIDError, WeightsError
 from nlreid.hub.convert import RECIPES, Recipe
 from nlreid.hub.fetching.verify import verify, wanted_of
 from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.reading.tensor_file import on_meta
 from nlreid.hub.table.config import PERSONS, Config
 from nlreid.hub.table.manifest import Entry, manifest
+from nlreid.inflation.plans import resolve_plan
+from nlreid.layers.heads import HEADS
+from nlreid.models.backbone2d import check_backbone
 from nlreid.models.guess import guess_entries
+from nlreid.models.spec import ModelSpec
+from nlreid.models.zoo import model_spec
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ class Checkpoint:
     dropped: tuple[str, ...] = ()
     sha256: str = ""
 
-    @property
+    @cached_property
     def is_2d(self) -> bool:
         """Whether these are the weights of a 2D network, in timm's layout."""
         shapes = on_meta(self.tensors)
@@ -65,6 +71,13 @@ def head_of(tensors: Mapping[str, Tensor]) -> str | None:
     """The kind of head that tensors of a model belong to, by their names."""
     marks = {"head.fc.weight": "bottleneck", "head.norm.weight": "bnneck", "head.classifier.weight": "linear"}
     return next((kind for mark, kind in marks.items() if mark in tensors), None)
+
+
+def is_whole_head(names: Iterable[str]) -> bool:
+    """Whether names of a head's tensors are all that some kind of head has, with or without its classifier."""
+    given = {name.removeprefix("head.") for name in names}
+    wholes = (head(2, classes).state_dict().keys() for head in HEADS.values() for classes in (0, 2))
+    return any(given == whole for whole in wholes)
 
 
 def read_checkpoint(path: Path, entry: Entry | None = None, config: Config | None = None, sha256: str = "") -> Checkpoint:
@@ -99,6 +112,8 @@ def _converted(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, entry:
     if not recipe.is_2d:
         entry = _checked_entry(path, tensors, recipe, entry, found.sha256)
         known = entry.config(sha256=found.sha256)
+        if found.wrong:  # then it does not come from there
+            known = entry.config(sha256=found.sha256, url="", note=f"a file in this layout, and not the one at {entry.url}")
     try:
         conversion = recipe.convert(tensors)
     except WeightsError as error:
@@ -147,10 +162,8 @@ def check_config(checkpoint: Checkpoint, entry: Entry | None) -> None:
         )
     if config is None:
         return
-    if entry is not None and config.tag and config.name != entry.name:
-        raise WeightsError(
-            f"{path}: holds {config.name}, and {entry.name} was asked for; create_model({config.name!r}, pretrained=…) takes it"
-        )
+    if entry is not None:
+        _check_variant(path, config, entry)
     head = head_of(checkpoint.tensors) or "none"
     if head != config.head:
         raise WeightsError(f"{path}: it is said to have a head of kind {config.head!r}, and its tensors are those of {head!r}")
@@ -158,6 +171,38 @@ def check_config(checkpoint: Checkpoint, entry: Entry | None) -> None:
     classes = 0 if classifier is None else classifier.shape[0]
     if classes != config.num_classes:
         raise WeightsError(f"{path}: it is said to have {config.num_classes} classes, and its classifier has {classes}")
+
+
+def _check_variant(path: Path, config: Config, entry: Entry) -> None:
+    """A file that says what it is must be of the variant that was asked for, whether it has a name or not."""
+    if config.architecture != entry.model or (config.tag and config.tag != entry.tag):
+        raise WeightsError(
+            f"{path}: holds {config.name}, and {entry.name} was asked for; create_model({config.name!r}, pretrained=…) takes it"
+        )
+    first, second = (spec_of(each, path) for each in (config, entry.config()))
+    other = [name for name in ("backbone", "non_local", "aggregate") if getattr(first, name) != getattr(second, name)]
+    if resolve_plan(first.plan) != resolve_plan(second.plan):
+        other.append("plan")
+    if other:
+        raise WeightsError(
+            f"{path}: of another network than {entry.name} ({', '.join(other)}); create_model({entry.model!r}, pretrained=…) "
+            "makes the one that it is of"
+        )
+
+
+def spec_of(config: Config, place: object) -> ModelSpec:
+    """The spec that a config describes.
+
+    Raises:
+        WeightsError: If it is none that this version of the library can build.
+    """
+    try:
+        spec = model_spec(config.architecture).override({**config.overrides, "clip": config.clip})
+        check_backbone(spec.backbone)
+        resolve_plan(spec.plan)
+    except NLReIDError as error:
+        raise WeightsError(f"{place}: its config does not fit this version of nlreid: {error}") from error
+    return spec
 
 
 def _checked_entry(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, entry: Entry | None, sha256: str) -> Entry:

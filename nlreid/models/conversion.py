@@ -53,7 +53,7 @@ def convert_file(source: str, path: Path) -> Checkpoint:
         checkpoint = read_checkpoint(path, entry)
         spec = model_spec(entry.model).override(entry.overrides)
         model = assemble(entry.name, spec, "linear", entry.num_classes, "awaited", device="meta")
-        check_fit(model, checkpoint, fresh_blocks=False)
+        check_fit(model, checkpoint, blocks=model.state_dict().keys())
     check_finite(checkpoint.tensors)
     return checkpoint
 

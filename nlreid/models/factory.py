@@ -10,16 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-from nlreid.errors import InputError, NLReIDError, WeightsError, unknown_name, whole_number
+from nlreid.errors import InputError, WeightsError, unknown_name, whole_number
 from nlreid.hub.fetching.fetch import fetch, fetch_hub
 from nlreid.hub.table.config import PERSONS, Config
 from nlreid.hub.table.manifest import Entry, entries_of
-from nlreid.inflation.plans import resolve_plan
 from nlreid.inflation.weights import check_init
 from nlreid.layers.heads import HEADS
-from nlreid.models.assembly import assemble
+from nlreid.models.assembly import assemble, shapes_of
 from nlreid.models.backbone2d import check_backbone, create_2d, origin, statistics
-from nlreid.models.checkpoint import Checkpoint, check_config, read_checkpoint
+from nlreid.models.checkpoint import Checkpoint, check_config, read_checkpoint, spec_of
 from nlreid.models.load import check_finite, check_fit, fresh, load_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
 from nlreid.models.pretrained import Source, resolve_source
@@ -81,22 +80,22 @@ def create_model(
     source = resolve_source(base, asked, tag, pretrained)
     checkpoint, config, place = _given(base, source)
     kind = _head_kind(head, num_classes, checkpoint, config)
-    spec = _spec(base, config, place, whole=config is not None and (kind, num_classes) == (config.head, config.num_classes))
-    spec = _told_by(checkpoint, spec.override(overrides)).override(overrides)  # which have the last word
+    own = _spec(base, config, place, whole=config is not None and (kind, num_classes) == (config.head, config.num_classes))
+    spec = _told_by(checkpoint, own.override(overrides)).override(overrides)  # which have the last word
     model_name = source.entry.name if source.entry else config.name if config else name
     if source.kind == "timm":
         return _inherited(model_name, spec, kind, num_classes, overrides)
     if source.kind == "random":
         return assemble(model_name, spec, kind, num_classes)
-    fresh_blocks = config is None or "non_local" in overrides
-    model = assemble(model_name, spec, kind, num_classes, "awaited", fresh_blocks=fresh_blocks)
+    differs = config is None or "non_local" in overrides
+    model = assemble(model_name, spec, kind, num_classes, "awaited", fresh_blocks=differs)
+    blocks = _blocks(own, model, differs) if config is not None else frozenset()
     if source.kind == "entry" and source.entry is not None:
-        checkpoint, place = _fetched(model, source.entry, fresh_blocks)
+        checkpoint, place = _fetched(model, source.entry, blocks)
     if checkpoint is not None:
         if source.entry is None and not {"plan", "non_local"} & overrides.keys():
             _warn_of_variants(base, checkpoint)
-        report = load_checkpoint(model, checkpoint, spec.init, fresh_blocks=fresh_blocks)
-        model.loaded = replace(report, source=place)
+        model.loaded = replace(load_checkpoint(model, checkpoint, spec.init, blocks=blocks), source=place)
     return model
 
 
@@ -123,22 +122,7 @@ def _given(base: str, source: Source) -> tuple[Checkpoint | None, Config | None,
             f"{place}: a checkpoint of {config.architecture!r}, and {base!r} was asked for; "
             f"create_model({config.architecture!r}, pretrained=…) takes it, with overrides where it shall differ"
         )
-    if config is not None and source.entry is not None and not config.tag:
-        _check_same_network(place, config, source.entry)
     return checkpoint, config or (source.entry.config() if source.entry else None), place
-
-
-def _check_same_network(place: str, config: Config, entry: Entry) -> None:
-    """Weights without a name of their own can be of the variant that was asked for, or of another one."""
-    first, second = (_spec(entry.model, each, place, whole=True) for each in (config, entry.config()))
-    other = [name for name in ("backbone", "non_local", "aggregate") if getattr(first, name) != getattr(second, name)]
-    if resolve_plan(first.plan) != resolve_plan(second.plan):
-        other.append("plan")
-    if other:
-        raise WeightsError(
-            f"{place}: of another network than {entry.name} ({', '.join(other)}); create_model({entry.model!r}, pretrained=…) "
-            "makes the one that it is of"
-        )
 
 
 def _warn_of_variants(base: str, checkpoint: Checkpoint) -> None:
@@ -159,18 +143,11 @@ def _head_kind(head: str | None, num_classes: int, checkpoint: Checkpoint | None
 
 def _spec(base: str, config: Config | None, place: str, *, whole: bool) -> ModelSpec:
     """The spec that a checkpoint needs; where its classifier of actions is not kept, pictures have the shape of a person."""
-    spec = model_spec(base)
     if config is None:
-        return spec
-    clip = dict(config.clip)
+        return model_spec(base)
+    spec = spec_of(config, place)
     if config.task != PERSONS and not whole:
-        clip.pop("size", None)
-    try:
-        spec = spec.override({**config.overrides, "clip": clip})
-        check_backbone(spec.backbone)
-        resolve_plan(spec.plan)
-    except NLReIDError as error:
-        raise WeightsError(f"{place}: its config does not fit this version of nlreid: {error}") from error
+        spec = replace(spec, clip=replace(spec.clip, size=model_spec(base).clip.size))
     return spec
 
 
@@ -193,12 +170,28 @@ def _inherited(name: str, spec: ModelSpec, head: str, num_classes: int, override
     return model
 
 
-def _fetched(model: VideoReID, entry: Entry, fresh_blocks: bool) -> tuple[Checkpoint, str]:
+def _blocks(own: ModelSpec, model: VideoReID, differs: bool) -> frozenset[str]:
+    """Names of the non-local tensors that a checkpoint must have: those of its own spec, whatever the overrides add."""
+    names = shapes_of(own) if differs else model.state_dict()
+    return frozenset(name for name in names if ".non_local_" in name)
+
+
+def _fetched(model: VideoReID, entry: Entry, blocks: frozenset[str]) -> tuple[Checkpoint, str]:
     def check(tensors: Mapping[str, Tensor]) -> None:  # before the library's copy of an upstream file is kept
         candidate = Checkpoint(Path(entry.name), tensors, entry.config())
         check_config(candidate, entry)
-        check_fit(model, candidate, fresh_blocks=fresh_blocks)
+        check_fit(model, candidate, blocks=blocks)
         check_finite(tensors)
 
     fetched = fetch(entry, check)
-    return read_checkpoint(fetched.path, entry, fetched.config, fetched.sha256), f"{fetched.source} ({entry.name})"
+    checkpoint = read_checkpoint(fetched.path, entry, fetched.config, fetched.sha256)
+    if checkpoint.config is None or _kind_of(checkpoint.config) != _kind_of(entry.config()):
+        raise WeightsError(
+            f"{fetched.source}: not {entry.name} as it was published: its classifier, task or clips are others; "
+            "give its path as pretrained=, or remove it"
+        )
+    return checkpoint, f"{fetched.source} ({entry.name})"
+
+
+def _kind_of(config: Config) -> tuple[object, ...]:
+    return config.task, config.head, config.num_classes, spec_of(config, config.name).clip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ from torch import Tensor
 from nlreid.errors import WeightsError, some_of
 from nlreid.hub.reading.tensor_file import TensorFile, on_meta
 from nlreid.inflation.weights import Init, load_inflated
-from nlreid.models.checkpoint import Checkpoint, head_of
+from nlreid.models.checkpoint import Checkpoint, head_of, is_whole_head
 from nlreid.models.guess import guess_model
 from nlreid.models.network import LoadReport, VideoReID
 
 
-def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, fresh_blocks: bool = True) -> LoadReport:
+def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, blocks: Collection[str] = ()) -> LoadReport:
     """Load a checkpoint into a model, strictly.
 
     May be missing: freshly inserted non-local blocks; a classifier; a head of another kind than the checkpoint's; beside 2D
@@ -26,7 +26,7 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, fre
         model: The model; its tensors change and keep their type, whatever type the file's have.
         checkpoint: 2D weights of its backbone, or a state dict of the model; its tensors may become the model's.
         init: How 2D kernels are inflated.
-        fresh_blocks: Whether non-local blocks may be missing; not those that the checkpoint is known to have.
+        blocks: Names of the non-local tensors that the checkpoint is known to have; other blocks may be missing.
 
     Returns:
         What was loaded, missing and dropped.
@@ -37,8 +37,7 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, fre
     """
     dropped = (*checkpoint.dropped, *_dropped(model, checkpoint))
     try:
-        check_finite(checkpoint.tensors)
-        missing = _load_2d(model, checkpoint, init) if checkpoint.is_2d else _load_whole(model, checkpoint, fresh_blocks)
+        missing = _load_2d(model, checkpoint, init) if checkpoint.is_2d else _load_whole(model, checkpoint, blocks)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
     config = checkpoint.config
@@ -46,13 +45,13 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, fre
     return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)), checkpoint.sha256, licence, task)
 
 
-def check_fit(model: VideoReID, checkpoint: Checkpoint, *, fresh_blocks: bool = True) -> set[str]:
+def check_fit(model: VideoReID, checkpoint: Checkpoint, *, blocks: Collection[str] = ()) -> set[str]:
     """Refuse a checkpoint of the model's own layout that does not fit, without loading anything.
 
     Args:
         model: The model.
         checkpoint: Its tensors may be on the meta device.
-        fresh_blocks: As in `load_checkpoint`.
+        blocks: As in `load_checkpoint`.
 
     Returns:
         Names of the model's tensors that the checkpoint does not have and may lack.
@@ -63,7 +62,7 @@ def check_fit(model: VideoReID, checkpoint: Checkpoint, *, fresh_blocks: bool = 
     own, tensors = on_meta(model.state_dict()), on_meta(checkpoint.tensors)
     kept = {name: tensors[name] for name in _kept(tensors, own)}
     missing = own.keys() - kept.keys()
-    wanting = {name for name in missing if not _may_be_missing(name, kept, fresh_blocks)}
+    wanting = {name for name in missing if not _may_be_missing(name, kept, blocks)}
     problems = _problems(own, kept, wanting)
     if problems:
         looks = guess_model(tensors, model.name.partition(".")[0])
@@ -76,8 +75,9 @@ def fresh(model: VideoReID) -> set[str]:
     return {name for name in model.state_dict() if not name.startswith("backbone.") or ".non_local_" in name}
 
 
-def _load_whole(model: VideoReID, checkpoint: Checkpoint, fresh_blocks: bool) -> set[str]:
-    missing = check_fit(model, checkpoint, fresh_blocks=fresh_blocks)
+def _load_whole(model: VideoReID, checkpoint: Checkpoint, blocks: Collection[str]) -> set[str]:
+    missing = check_fit(model, checkpoint, blocks=blocks)
+    check_finite(checkpoint.tensors)
     own, source = model.state_dict(), checkpoint.tensors
     names = own.keys() - missing
     if isinstance(source, TensorFile):
@@ -105,6 +105,7 @@ def _load_2d(model: VideoReID, checkpoint: Checkpoint, init: Init) -> set[str]:
     plan = model.backbone.plan
     if not plan.inherits:
         raise WeightsError(f"holds 2D weights, and plan {plan.name!r} cannot inherit any ({plan.source})")
+    check_finite(checkpoint.tensors)
     # of the network's type before they are divided: half precision would round every slice
     tensors = {name: tensor.to(_type_in(model, tensor)) for name, tensor in checkpoint.tensors.items()}
     try:
@@ -129,18 +130,21 @@ def _kept(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> set[str]:
     classifier = "head.classifier.weight"
     shapes = on_meta(tensors)
     other = ""
-    if head_of(shapes) not in (None, head_of(own)):
+    heads = {name for name in shapes if name.startswith("head.")}
+    if head_of(shapes) not in (None, head_of(own)) and is_whole_head(heads):
         other = "head."
     elif classifier in shapes and (classifier not in own or own[classifier].shape != shapes[classifier].shape):
         other = "head.classifier."
     return {name for name in shapes if not (other and name.startswith(other))}
 
 
-def _may_be_missing(name: str, tensors: Mapping[str, Tensor], fresh_blocks: bool) -> bool:
+def _may_be_missing(name: str, tensors: Mapping[str, Tensor], blocks: Collection[str]) -> bool:
     if ".non_local_" in name:
+        if name in blocks:
+            return False
         stage, _, rest = name.partition(".non_local_")
         block = f"{stage}.non_local_{rest.split('.')[0]}."
-        return fresh_blocks and not any(other.startswith(block) for other in tensors)
+        return not any(other.startswith(block) for other in tensors)
     part = "head.classifier." if head_of(tensors) else "head."
     if name.startswith(part):
         return not any(other.startswith(part) for other in tensors)  # whole, not in pieces
@@ -170,21 +174,25 @@ def _type_fits(name: str, tensor: Tensor, own: Tensor) -> bool:
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that hold NaN or infinity.
+    """Refuse tensors that hold what no network has: NaN, infinity or what float32 makes of it, negative variances, half counts.
 
     Raises:
         WeightsError: It names them.
     """
-    wild = {name for name, tensor in tensors.items() if tensor.is_floating_point() and not _is_finite(tensor)}
+    wild = {name for name, tensor in tensors.items() if tensor.is_floating_point() and not _is_sound(name, tensor)}
     if wild:
         raise WeightsError(
-            f"{len(wild)} tensors hold values that are not finite numbers ({some_of(wild)}); "
+            f"{len(wild)} tensors hold values that are not finite numbers, or not possible ones ({some_of(wild)}); "
             "a training that broke down, or a damaged file"
         )
 
 
-def _is_finite(tensor: Tensor) -> bool:
+def _is_sound(name: str, tensor: Tensor) -> bool:
     if not tensor.numel():
         return True
+    if name.endswith("num_batches_tracked"):
+        return bool((tensor.float() == tensor.float().round()).all())
     values = tensor.float() if tensor.itemsize == 1 else tensor  # numbers of one byte have no arithmetic
-    return bool(torch.isfinite(torch.stack(torch.aminmax(values))).all())  # NaN wins both; and no second tensor is made
+    least, most = torch.aminmax(values)  # NaN wins both; and no second tensor is made
+    finite = torch.isfinite(torch.stack((least, most)).float()).all()
+    return bool(finite) and not (name.endswith("running_var") and least < 0)

@@ -11,8 +11,8 @@ from typing import Literal
 
 import timm
 
-from nlreid.errors import InputError, UnknownNameError, unknown_name
-from nlreid.hub.table.manifest import Entry, entries_of
+from nlreid.errors import InputError, UnknownNameError, WeightsError, unknown_name
+from nlreid.hub.table.manifest import Entry, entries_of, manifest
 from nlreid.inflation.plans import resolve_plan
 from nlreid.models.spec import ModelSpec
 from nlreid.models.zoo import MODELS
@@ -74,7 +74,8 @@ def resolve_source(name: str, spec: ModelSpec, tag: str, pretrained: bool | str 
         name: Name of the model, without a tag.
         spec: What it is, with the overrides that were asked for.
         tag: The tag in the name that was asked for; empty without one.
-        pretrained: As in `create_model`.
+        pretrained: As in `create_model`. A `Path` is always a path; a text that is a tag is the tag, though a
+            file may be called so.
 
     Raises:
         UnknownNameError: If there is no such tag.
@@ -94,41 +95,61 @@ def resolve_source(name: str, spec: ModelSpec, tag: str, pretrained: bool | str 
                 f"pretrained=True takes the tag in the name, and {name!r} has none. {allowed}, as pretrained="
             )
         pretrained = tag
-    if not isinstance(pretrained, str | Path):
+    if isinstance(pretrained, Path):  # whatever it is called
+        return Source("path", variant, str(_usable(pretrained)))
+    if not isinstance(pretrained, str) or not pretrained:
         raise InputError(
             f"pretrained is None, True, a tag, {HUB}org/name@revision, or the path of a file or folder; got {pretrained!r}"
         )
-    asked = str(pretrained).removeprefix(f"{name}.")
+    asked = pretrained.removeprefix(f"{name}.")
     if asked in named:
         return Source("entry", _one_variant(name, tag, variant, named[asked]))
     if asked == IMAGENET and IMAGENET in known:
         return Source("timm", variant)
-    if str(pretrained).startswith(HUB):
-        return Source("hub", variant, str(pretrained))
-    if isinstance(pretrained, str) and (repository := _repository(pretrained)):
+    if pretrained.startswith(HUB):
+        return Source("hub", variant, pretrained)
+    if pretrained in manifest():
+        raise UnknownNameError(
+            f"{pretrained} is no checkpoint of {name!r}; create_model({pretrained!r}, pretrained=True) takes it"
+        )
+    if repository := _repository(pretrained):
         raise UnknownNameError(f"{pretrained!r} is no file or folder here; did you mean {HUB + repository!r}?")
-    if isinstance(pretrained, Path) or _looks_like_a_path(pretrained):
-        return Source("path", variant, str(pretrained))
+    if os.sep in pretrained or Path(pretrained).suffix or _exists(pretrained):
+        return Source("path", variant, str(_usable(Path(pretrained))))
     raise unknown_name(
         f"weights of {name!r}", pretrained, known, f"{allowed}, {HUB}org/name@revision, or the path of a file or folder."
     )
 
 
 def _one_variant(name: str, tag: str, variant: Entry | None, asked: Entry) -> Entry:
-    if variant is not None and variant != asked:
+    if tag and variant != asked:
         raise InputError(
             f"{name}.{tag} is one variant of {name!r}, and {asked.name} another: ask for create_model({asked.name!r}, "
-            f"pretrained=True), or for create_model({variant.name!r}, pretrained=True)"
+            f"pretrained=True), or for create_model('{name}.{tag}', pretrained=True)"
         )
     return asked
 
 
 def _repository(text: str) -> str:
     """The name of a repository that was given without what says so; empty where it is something else."""
-    name = re.fullmatch(r"(?:hf[-_]?hub:|hf://)?/*([\w-][\w.-]*/[\w-][\w.-]*?(?:@\S+)?)", text)
-    is_file = Path(text).exists() or Path(text).suffix in FILES or Path(text).parent.is_dir()
-    return "" if name is None or is_file else name[1]
+    name = re.fullmatch(r"(?:hf[-_]?hub:|hf://)?/*([\w-][\w.-]*/[\w-][\w.-]*?(?:@\S+)?)", text, re.IGNORECASE)
+    is_path = Path(text).suffix in FILES or _exists(str(Path(text).parent))
+    return "" if name is None or is_path else name[1]
 
 
-def _looks_like_a_path(text: str) -> bool:
-    return os.sep in text or bool(Path(text).suffix) or Path(text).exists()
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long, or with characters that no path has
+        return False
+
+
+def _usable(path: Path) -> Path:
+    """A path as people write it, with `~` for the home folder, if this system can have it at all."""
+    try:
+        path = path.expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise WeightsError(f"{str(path)[:100]!r}: no path that can be looked at here ({reason})") from error
+    return path

@@ -258,8 +258,35 @@ def test_values_that_are_not_finite_are_refused(saved, name, value):
     weights = trained("test_r3d", num_classes=5).state_dict()
     wild = weights[name].clone()
     wild.view(-1)[-1] = value
-    with pytest.raises(WeightsError, match=rf"not finite numbers \({re.escape(name)}\)"):
+    with pytest.raises(WeightsError, match=rf"not finite numbers, .*\({re.escape(name)}\)"):
         nlreid.create_model("test_r3d", saved(weights, **{name: wild}), num_classes=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("backbone.bn1.running_var", torch.tensor(-0.5)),
+        ("backbone.bn1.num_batches_tracked", torch.tensor(3.7)),
+        ("head.classifier.bias", torch.tensor(1e300, dtype=torch.float64)),  # infinite as float32
+    ],
+)
+@pytest.mark.parametrize("form", ["safetensors", "torch"])
+def test_values_that_no_network_has_are_refused(saved, tmp_path, form, name, value):
+    weights = trained("test_r3d", num_classes=5).state_dict()
+    weights[name] = value.expand(weights[name].shape).clone()
+    path = saved(weights) if form == "safetensors" else tmp_path / "weights.pth"
+    if form == "torch":
+        torch.save(weights, path)
+    with pytest.raises(WeightsError, match=rf"not possible ones \({re.escape(name)}\)"):
+        nlreid.create_model("test_r3d", path, num_classes=5)
+
+
+@pytest.mark.parametrize("lost", ["head.fc.weight", "head.norm.weight", "head.norm.running_var", "head.classifier.bias"])
+@pytest.mark.parametrize("head", ["bottleneck", "linear", "bnneck", "none", None])
+def test_a_head_in_pieces_is_not_taken_for_one_of_another_kind(saved, lost, head):
+    path = saved(trained("test_r3d", num_classes=5).state_dict(), **{lost: None})
+    with pytest.raises(WeightsError, match=r"tensors (missing|of another shape|that the model does not have) \(head\."):
+        nlreid.create_model("test_r3d", path, num_classes=0 if head == "none" else 5, head=head)
 
 
 def test_a_piece_of_a_head_is_no_head(saved):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -173,8 +174,12 @@ def test_nothing_of_a_variant_may_be_missing_unless_it_was_asked_to_differ(small
     torch.save(without, path)
     with pytest.raises(WeightsError, match=r"13 tensors missing \(backbone\.layer2\.non_local_0"):
         nlreid.create_model(entry.name, path)
-    model = nlreid.create_model(entry.name, path, non_local={"scale": 0.25})
-    assert {name.split(".")[1] for name in model.loaded.missing if "non_local" in name} == {"layer2"}
+    with pytest.raises(WeightsError, match=r"13 tensors missing"):  # the override says nothing of these blocks
+        nlreid.create_model(entry.name, path, non_local={"scale": 0.25})
+    torch.save(content, path)
+    model = nlreid.create_model(entry.name, path, non_local={"blocks": [[0], [0], [0], []]})
+    assert {name.split(".")[1] for name in model.loaded.missing if "non_local" in name} == {"layer1"}
+    assert model.spec.non_local.scale == 0.5
     content["their.head.classifier.weight"] = content["their.head.classifier.weight"][:4]
     torch.save(content, path)
     with pytest.raises(WeightsError, match="said to have 5 classes, and its classifier has 4"):
@@ -217,6 +222,54 @@ def test_the_folder_of_weights_is_looked_into_first(small, tmp_path, monkeypatch
         assert_same(model, source)
         assert model.name == entry.name
         assert model.loaded.source == f"{folder / 'test_r3d_nl.small.pth'} ({entry.name})"
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer"),
+    [
+        ({"aggregate": "max"}, r"of another network than test_r3d_nl\.small \(aggregate\)"),
+        ({"non_local": {"scale": 1.0}}, r"of another network than test_r3d_nl\.small \(non_local\)"),
+        ({"num_classes": 3}, r"not test_r3d_nl\.small as it was published"),
+        ({"head": "bottleneck"}, r"not test_r3d_nl\.small as it was published"),
+        ({}, r"not test_r3d_nl\.small as it was published"),
+    ],
+)
+def test_a_file_in_the_folder_must_be_what_its_name_says(small, tmp_path, monkeypatch, changes, answer):
+    entry, _, _ = small
+    options = {"num_classes": 5, "head": "linear", **changes}
+    folder = nlreid.save_pretrained(nlreid.create_model(entry.name, **options), tmp_path / "own", card={"licence": "MIT"})
+    (folder / "model.safetensors").rename(folder / f"{entry.name}.safetensors")
+    monkeypatch.setenv("NLREID_WEIGHTS", str(folder))
+    with pytest.raises(WeightsError, match=answer):
+        nlreid.create_model(entry.name, True)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_path_is_a_path_whatever_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = nlreid.create_model("test_r3d_nl", num_classes=3)
+    for name in ("kinetics", "small", "imagenet"):
+        folder = nlreid.save_pretrained(model, name, card={"licence": "MIT"})
+        assert_same(nlreid.create_model("test_r3d_nl", folder, num_classes=3), model, "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert_same(nlreid.create_model("test_r3d_nl", "~/kinetics", num_classes=3), model, "")
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b.pth", "~nobody_of_that_name/weights.pth"])
+def test_paths_that_cannot_be_are_refused(path):
+    for pretrained in (Path(path), f"./{path}" if path[0] != "~" else path):
+        with pytest.raises(WeightsError, match=r"no path that can be looked at here|no such file") as caught:
+            nlreid.create_model("test_r3d", pretrained)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_name_says_one_thing_and_the_weights_another():
+    with pytest.raises(InputError, match=r"imagenet is one variant of 'r3d50_nl', and r3d50_nl.pyslowfast another"):
+        nlreid.create_model("r3d50_nl.imagenet", "kinetics")
+    with pytest.raises(UnknownNameError, match=r"no checkpoint of 'r3d50_nl'; create_model\('r3d50.pyslowfast', pre"):
+        nlreid.create_model("r3d50_nl", "r3d50.pyslowfast")
+    with pytest.raises(InputError, match="got ''"):
+        nlreid.create_model("r3d50_nl", "")
 
 
 # --- converted files and configs
