@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from heapq import nsmallest
 from importlib import import_module
 from math import isfinite
 from numbers import Real
@@ -13,6 +14,10 @@ from types import ModuleType
 
 class NLReIDError(Exception):
     """Base of every error that the library raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message, in one line, whatever a path or a file brought into it: a terminal would obey control characters."""
+        return escaped(super().__str__())
 
 
 class UnknownNameError(NLReIDError, ValueError):
@@ -104,13 +109,34 @@ def real_number(name: str, value: object, wanted: str = "a finite number") -> fl
     return float(value)
 
 
-def some_of(names: Collection[str], shown: int = 3) -> str:
+def some_of(names: Collection[str], count: int = 3) -> str:
     """A few of many names, sorted, for a message.
 
     >>> some_of({"b", "a", "d", "c"})
     'a, b, c, …'
     """
-    return ", ".join(sorted(names)[:shown]) + (", …" if len(names) > shown else "")
+    return ", ".join(map(shorten, nsmallest(count, names))) + (", …" if len(names) > count else "")
+
+
+def shorten(text: str, longest: int = 100) -> str:
+    r"""A text that came from a file, fit for a message: in one line, and not too long.
+
+    >>> print(shorten("conv1\n" + "x" * 99, 10))
+    conv1\nxx…
+    """
+    line = escaped(text[:longest])
+    return line if len(text) <= longest and len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def escaped(text: str) -> str:
+    r"""A text without line breaks and other control characters.
+
+    >>> print(escaped("a path\twith\x1b[31m"))
+    a path\twith\x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def import_extra(module: str, extra: str) -> ModuleType:

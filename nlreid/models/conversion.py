@@ -11,10 +11,11 @@ from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.reading.tensor_file import on_meta
 from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.models.assembly import assemble
-from nlreid.models.checkpoint import Checkpoint, read_checkpoint
+from nlreid.models.checkpoint import Checkpoint
 from nlreid.models.guess import guess_entries
 from nlreid.models.load import check_finite, check_fit
 from nlreid.models.pretrained import aliases
+from nlreid.models.read import read_checkpoint
 from nlreid.models.zoo import model_spec
 
 

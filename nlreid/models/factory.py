@@ -18,11 +18,13 @@ from nlreid.inflation.weights import check_init
 from nlreid.layers.heads import HEADS
 from nlreid.models.assembly import assemble, shapes_of
 from nlreid.models.backbone2d import check_backbone, create_2d, origin, statistics
-from nlreid.models.checkpoint import Checkpoint, check_config, read_checkpoint, spec_of
+from nlreid.models.checkpoint import Checkpoint
 from nlreid.models.load import check_finite, check_fit, fresh, load_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
 from nlreid.models.pretrained import Source, resolve_source
+from nlreid.models.read import read_checkpoint
 from nlreid.models.spec import ModelSpec
+from nlreid.models.variants import check_config, spec_of
 from nlreid.models.zoo import MODELS, model_spec
 
 logger = logging.getLogger(__name__)

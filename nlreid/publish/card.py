@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from nlreid.errors import InputError, unknown_name
+from nlreid.errors import InputError, shorten, unknown_name
 from nlreid.hub.table.config import TASKS
 from nlreid.hub.table.licences import spdx_licence
 from nlreid.hub.table.manifest import Score
@@ -123,7 +123,7 @@ def _check_score(score: Mapping[str, Any]) -> None:
         raise InputError(f"a score has {', '.join(SCORE)}; got {', '.join(map(str, score)) or 'nothing'}")
     for name, value in score.items():
         if not SCORE[name].fits(value):
-            raise InputError(f"{name} of a score is {SCORE[name].wanted}; got {value!r}")
+            raise InputError(f"{name} of a score is {SCORE[name].wanted}; got {_shown(value)}")
 
 
 def _check_plain(origin: object) -> None:
@@ -132,4 +132,14 @@ def _check_plain(origin: object) -> None:
     except (TypeError, ValueError, RecursionError):
         plain = False
     if not plain:
-        raise InputError(f"origin of a card is a mapping of texts, numbers and lists, as JSON has them; got {origin!r}")
+        raise InputError(
+            "origin of a card is a mapping of texts, numbers and lists, as JSON has them and another program reads them back; "
+            f"got {_shown(origin)}"
+        )
+
+
+def _shown(value: object) -> str:
+    try:
+        return shorten(repr(value))
+    except (ValueError, RecursionError):  # Python writes no number of so many digits, and nothing that is so deep
+        return f"something of type {type(value).__name__} that cannot be written"

@@ -9,8 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nlreid.errors import InputError
+from nlreid.errors import InputError, WeightsError
 from nlreid.hub.table.config import ACTIONS, PERSONS, Config
+from nlreid.hub.table.manifest import manifest
 from nlreid.inflation.plans import resolve_plan
 from nlreid.layers.heads import HEADS, LinearHead
 from nlreid.models.network import VideoReID
@@ -27,13 +28,13 @@ def describe(model: VideoReID, card: ModelCard, tag: str = "") -> Config:
         tag: The tag of a name that it keeps; weights that were trained any further have none.
 
     Raises:
-        InputError: If the model's spec, read back from the config, would be another.
+        InputError: If the model's spec, read back from the config, would be another, or the config could not be read.
     """
     architecture = model.name.partition(".")[0]
     values = _plain(asdict(replace(model.spec, plan=resolve_plan(model.spec.plan))))
     clip = values.pop("clip")
     _check_spec(model, architecture, {**values, "clip": clip})
-    return Config(
+    config = Config(
         architecture=architecture,
         overrides=values,
         clip=clip,
@@ -45,6 +46,8 @@ def describe(model: VideoReID, card: ModelCard, tag: str = "") -> Config:
         tag=tag,
         version=version("nlreid"),
     )
+    _check_config(config)
+    return config
 
 
 def head_kind(model: VideoReID) -> str:
@@ -63,7 +66,7 @@ def head_kind(model: VideoReID) -> str:
 def task_of(model: VideoReID) -> str:
     """What a model's classifier was trained for: actions where it came whole with a checkpoint of actions, else persons."""
     fresh = "head.classifier.weight" in model.loaded.missing
-    whole = head_kind(model) == "linear" and model.num_classes > 0 and not fresh
+    whole = head_kind(model) == "linear" and model.num_classes > 0 and not fresh and _has_the_classes_of_its_name(model)
     return ACTIONS if model.loaded.task == ACTIONS and whole else PERSONS
 
 
@@ -76,6 +79,19 @@ def origin_of(model: VideoReID) -> Mapping[str, Any]:
     name = model.name if "." in model.name else ""
     known = {"name": name, "note": f"initialised from {source}", "sha256": loaded.sha256, "licence": loaded.licence}
     return {key: value for key, value in known.items() if value}
+
+
+def _has_the_classes_of_its_name(model: VideoReID) -> bool:
+    """Whether the classifier is as large as that of the checkpoint it is named after; one replaced by hand seldom is."""
+    entry = manifest().get(model.name)
+    return entry is None or entry.num_classes == model.num_classes
+
+
+def _check_config(config: Config) -> None:
+    try:
+        Config.from_json(config.to_json(), "config.json")
+    except WeightsError as error:
+        raise InputError(f"{error}; this could not be loaded again, and is not saved") from error
 
 
 def _check_spec(model: VideoReID, architecture: str, values: Mapping[str, Any]) -> None:

@@ -21,23 +21,28 @@ def save_pretrained(model: VideoReID, folder: str | Path, *, card: ModelCard | M
     """Save a model so that `create_model(…, pretrained=folder)` gives it back, bit for bit.
 
     Writes `config.json` (what it is), `model.safetensors` (its tensors, and the same config, so that the file alone will do)
-    and `README.md` (a model card). They appear together, whole, or not at all; other files of the folder are left alone.
+    and `README.md` (a model card). Each appears whole or not at all, and a new folder with all of them. In a folder that is
+    there already they are replaced one after the other, at the end; Ctrl-C waits for the last of them. Where the process is
+    killed or power fails between two, the files are of two models, and `create_model` refuses a folder whose tensors do not
+    come with its config. Other files of the folder are left alone.
+
     Numbers are saved in the type that they have: float32, float16 or bfloat16, all of which load exactly, as float32.
 
     Args:
         model: The model, as `create_model` made it, in any state of training.
-        folder: Where to; made where it does not exist.
+        folder: Where to; made where it does not exist. A `~` at its beginning is the user's home.
         card: What is said about it: a mapping with at least `licence`, see `nlreid.publish.ModelCard`.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: If the licence is missing, or the model is not what its spec says, or holds values that are not finite.
+        InputError: If the licence is missing, or the model is not what its spec says, or holds values that are not finite; if
+            `folder` is no path.
         UnknownNameError: If a name in the card does not exist.
         WeightsError: If it cannot be written.
     """
-    folder = Path(folder)
+    folder = _folder(folder)
     return write_checkpoint(model, folder, card, place=str(Path("path", "of", folder.name)))
 
 
@@ -65,6 +70,15 @@ def write_checkpoint(model: VideoReID, folder: Path, card: ModelCard | Mapping[s
         (temporary / "config.json").write_text(config.to_json(), encoding="utf-8")
         (temporary / "README.md").write_bytes(text)
     return folder
+
+
+def _folder(folder: object) -> Path:
+    if not isinstance(folder, str | Path) or "\0" in str(folder):
+        raise InputError(f"folder is the path of a folder, a str or Path; got {folder!r}")
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{folder}: there is no such user here; give the whole path") from error
 
 
 def _encoded(text: str) -> bytes:

@@ -112,11 +112,11 @@ def offline(monkeypatch):
 
 
 @contextmanager
-def unwritable(folder):
+def unwritable(folder, mode=0o555):
     """Nothing in a folder can be written; the superuser, whom no mode stops, is nobody for a while."""
     paths = [folder, *(path for path in folder.rglob("*") if not path.is_symlink())]
     for path in paths:
-        path.chmod(0o555 if path.is_dir() else 0o444)
+        path.chmod(mode if path.is_dir() else 0o444)
     superuser = os.geteuid() == 0
     try:
         if superuser:

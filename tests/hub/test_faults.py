@@ -54,7 +54,9 @@ def answers(status, *on_the_hub, upstream):
 def refused_connection(route):
     client_http.close_session()
     with route.hub.refusing():
-        assert_refused(route, DownloadError, route.what, "no connection", "ConnectError", "check network", "and try again", "give its path")
+        assert_refused(
+            route, DownloadError, route.what, "no connection", "ConnectError", "check network", "and try again", "give its path"
+        )
 
 
 def reset(route):

@@ -1,6 +1,8 @@
 """`fetch` and `fetch_hub` find a checkpoint where they say they look, verify it each time, and give no token away."""
 
 import hashlib
+import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import huggingface_hub.file_download as client_files
 import pytest
 from checkpoint import ENTRY, REPO, check, entry_at, on_the_hub, published, tensors
 from huggingface_hub import constants
-from routes import HubRoute, UpstreamRoute, assert_refused, assert_right, offline
+from routes import HubRoute, UpstreamRoute, assert_refused, assert_right, offline, unwritable
 
 from nlreid.errors import ChecksumError, DownloadError, WeightsError
 from nlreid.hub.fetching.fetch import fetch, fetch_hub
@@ -100,6 +102,97 @@ def test_repositories_of_others_are_told_before_their_weights_are_fetched(route)
     assert route.hub.asked("HEAD", "safetensors") == []
 
 
+@pytest.mark.parametrize("named", ["0" * 40, "main", "0" * 39])
+def test_a_server_that_names_another_commit(route, named):
+    commit = route.hub.repos[REPO].refs["main"]
+    route.hub.fail("HEAD", "", "says", headers={"X-Repo-Commit": named})
+    words = f"another commit, {named}, and not of this one" if named == "0" * 40 else "no commit of 40 hex digits but"
+    for revision in (commit, commit.upper()):
+        with pytest.raises(DownloadError, match=words) as caught:
+            fetch_hub(f"hf-hub:{REPO}@{revision}")
+        assert f"check HF_ENDPOINT (now {route.hub.url})" in str(caught.value)
+    route.hub.faults.clear()
+    assert_right(fetch_hub(f"hf-hub:{REPO}@{commit}").path)
+
+
+def test_a_commit_in_large_letters_is_the_same(route):
+    commit = route.hub.repos[REPO].refs["main"]
+    assert fetch_hub(f"hf-hub:{REPO}@{commit.upper()}") == fetch_hub(f"hf-hub:{REPO}@{commit}")
+
+
+def test_a_config_that_cannot_be_read_a_second_time(route, monkeypatch):
+    def lost(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", lost)
+        assert_refused(route, WeightsError, f"hf-hub:{REPO}@", "config.json cannot be read (Permission denied); check the file")
+    assert_right(route.get().path)
+
+
+def test_what_a_server_says_does_not_break_the_line(route):
+    route.hub.fail("HEAD", "", 500, reason="odd\x85\xad" + "x" * 1000)
+    assert_printable(route, "the server answered 500 odd")
+    route.hub.faults.clear()
+    odd = '"odd\x85\xad"'
+    route.hub.fail("HEAD", "", "says", headers={"ETag": odd, "X-Linked-Etag": odd})
+    assert_printable(route, "gives the ETag 'odd")
+    route.hub.faults.clear()
+    route.hub.fail("HEAD", "", "says", headers={"X-Repo-Commit": odd})
+    assert_printable(route, "no commit of 40 hex digits but '\"odd")
+    route.hub.faults.clear()
+    newer = {"library": "nlreid", "format": 9, "version": "a\nb\x85\u2028\x1b[31m"}
+    route.hub.add(REPO, {"config.json": json.dumps(newer).encode()})
+    assert_printable(route, "newer than 1")
+
+
+def assert_printable(route, words):
+    with pytest.raises(WeightsError) as caught:
+        route.get()
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+
+
+# --- servers that lead astray
+
+
+@pytest.mark.parametrize("target", ["circle", "ftp://127.0.0.1/walker.pth", "mailto:a@b"])
+@pytest.mark.parametrize("kind", [HubRoute, UpstreamRoute])
+def test_redirects_to_nowhere(hub, monkeypatch, kind, target):
+    route = kind(hub, monkeypatch)
+    address = route.what if kind is UpstreamRoute else f"{hub.url}/{REPO}/resolve/main/config.json"
+    for method in ("*", "GET"):
+        if kind is HubRoute and method == "*" and target != "circle":
+            continue  # the client goes by the headers of the redirect, which lack everything else
+        hub.faults.clear()
+        hub.fail(method, "resolve|files", 302, headers={"Location": address if target == "circle" else target})
+        advice = "give its path" if kind is HubRoute else "give the path of a copy"
+        assert_refused(route, DownloadError, route.what, "leads in a circle, or to what is no address of the web", advice)
+    hub.faults.clear()
+    assert_right(route.get().path)
+
+
+@pytest.mark.filterwarnings("ignore:Not enough free disk space")
+def test_a_size_that_no_file_of_weights_has(route):
+    says = {"X-Linked-Size": str(10**15), "Content-Length": str(10**15)}
+    route.hub.fail("*", r"model\.safetensors$", "says", headers=says)
+    assert_refused(route, DownloadError, REPO, "announces more bytes than any file of weights has", "check HF_ENDPOINT")
+    route.hub.faults.clear()
+    assert_right(route.get().path)
+
+
+@pytest.mark.parametrize("method", ["GET", "*"])
+def test_what_comes_compressed_unasked(route, method):
+    route.hub.fail(method, "cdn|resolve", "gzip")
+    if method == "GET":
+        assert_right(route.get().path)
+    else:  # the lengths are then not those of the files
+        assert_refused(route, DownloadError, REPO, "fewer or more bytes than it had announced; try again")
+    route.hub.faults.clear()
+    assert_right(route.get().path)
+
+
 def test_names(hub):
     for name in ("hf-hub:walker", "hf-hub:people/walker@", "hf-hub:a/b/c", "people/walker", "hf-hub:", "hf-hub:a/b@c d"):
         with pytest.raises(WeightsError, match="wanted is hf-hub:org/name or hf-hub:org/name@revision"):
@@ -182,6 +275,23 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub, monkeypatch):
     }
 
 
+@pytest.mark.parametrize("path", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("method", ["GET", "*"])
+def test_the_token_does_not_follow_a_redirect_elsewhere(hub, monkeypatch, path, method):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.token, hub.lfs_redirect = "hf_secret", False
+    hub.add(REPO, on_the_hub(), private=True)
+    hub.files["elsewhere"] = on_the_hub()[path]
+    elsewhere = f"http://localhost:{hub.port}/files/elsewhere"
+    blob = hub.repos[REPO].commits[hub.repos[REPO].refs["main"]][path]
+    says = {"X-Repo-Commit": hub.repos[REPO].refs["main"], "ETag": f'"{blob.sha256 if path.startswith("model") else blob.git}"'}
+    hub.fail(method, f"resolve/.*{path}$", 302, headers={"Location": elsewhere, "X-Linked-Size": str(len(blob.data)), **says})
+    assert_right(fetch_hub(f"hf-hub:{REPO}").path)
+    assert {request.token for request in hub.log if request.host.startswith("127.0.0.1")} == {"Bearer hf_secret"}
+    assert [request.token for request in hub.asked("GET", "elsewhere")] == [None]
+    assert {request.token for request in hub.log if request.host.startswith("localhost")} == {None}
+
+
 def test_private_repositories_without_a_token(hub):
     hub.token = "hf_secret"
     hub.add(REPO, on_the_hub(), private=True)
@@ -260,10 +370,28 @@ def test_a_folder_without_the_file_is_no_obstacle(own, hub, monkeypatch):
 
 
 def test_own_folders_that_are_none(own, monkeypatch):
-    for value in (own / "no", Path(__file__)):
+    for value, words in (
+        (own / "no", r"cannot be read \(No such file or directory\); make it"),
+        (Path(__file__), r"is no folder \(Not a directory\); let NLREID_WEIGHTS name another"),
+    ):
         monkeypatch.setenv("NLREID_WEIGHTS", str(value))
-        with pytest.raises(WeightsError, match=f"NLREID_WEIGHTS is '{value}', which is no folder; make it"):
+        with pytest.raises(WeightsError, match=f"NLREID_WEIGHTS is '{value}', which {words}"):
             fetch(ENTRY, check)
+
+
+def test_own_folders_and_caches_that_may_not_be_looked_into(hub, monkeypatch):
+    route = UpstreamRoute(hub, monkeypatch)
+    with tempfile.TemporaryDirectory() as name:  # the folders of pytest are closed to anybody else
+        Path(name).chmod(0o755)
+        closed = Path(name, "closed")
+        closed.mkdir()
+        for variable, kind, words in (
+            ("NLREID_CACHE", DownloadError, f"{closed} may not be written to; let NLREID_CACHE name"),
+            ("NLREID_WEIGHTS", WeightsError, f"NLREID_WEIGHTS is '{closed}', which cannot be read (Permission denied)"),
+        ):
+            monkeypatch.setenv(variable, str(closed))
+            with unwritable(closed, mode=0):
+                assert_refused(route, kind, words)
 
 
 def test_the_checkpoint_of_these_tests():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
-from nlreid.hub.reading.files import read_tensors
+from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.reading.tensor_file import DTYPES, TensorFile, on_meta
 
 
@@ -89,9 +89,49 @@ def test_shapes_without_values():
     assert all(tensor.is_meta for tensor in on_meta({"a": torch.ones(2)}).values())
 
 
+def test_shapes_are_made_once(tmp_path, monkeypatch):
+    safetensors.torch.save_file({"module.a": torch.ones(3), "module.b": torch.zeros(1)}, tmp_path / "file")
+    read, made, real = read_tensors(tmp_path / "file"), [], torch.empty
+
+    def empty(*shape, **options):
+        made.append(shape)
+        return real(*shape, **options)
+
+    monkeypatch.setattr(torch, "empty", empty)
+    for _ in range(3):
+        assert on_meta(read)["a"].shape == (3,)
+        assert on_meta(read.without_prefix("")).keys() == {"a", "b"}
+    assert len(made) == 2 * (1 + 3)
+
+
+def test_metadata_that_is_null_is_none(tmp_path):
+    (tmp_path / "file").write_bytes(raw({"__metadata__": None, "a": entry([1], 0, 4)}, b"1234"))
+    read = read_tensors(tmp_path / "file")
+    assert (set(read), read.metadata, read_config(read)) == ({"a"}, {}, None)
+
+
+def test_a_file_of_more_tensors_than_any_network_is_refused(tmp_path):
+    (tmp_path / "file").write_bytes(raw({f"t{number}": entry([0], 0, 0) for number in range(2**16 + 1)}))
+    with pytest.raises(WeightsError, match="it has 65537 tensors; a file of weights has at most 65536"):
+        read_tensors(tmp_path / "file")
+
+
+def test_names_in_messages_are_short_and_printable(tmp_path):
+    for name, answer in (("evil\n\x1b[31m", r"evil\\n\\x1b\[31m is of type U16"), ("x" * 9999, "x… is of type U16")):
+        (tmp_path / "file").write_bytes(raw({name: entry([2], 0, 4, "U16")}, b"1234"))
+        with pytest.raises(WeightsError, match=answer) as caught:
+            read_tensors(tmp_path / "file")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("content", "answer"),
     [
+        (raw({"a": entry([2**63, 0], 0, 0)}), "shape that no tensor can have"),
+        (raw({"a": entry([0, 2**62, 4], 0, 0)}), "shape that no tensor can have"),
+        (raw({"a": entry([2**62, 4, 0], 0, 0)}), "damaged"),
+        (raw({"a": entry([1] * 40, 0, 4)}, b"1234"), "shape that no tensor can have"),
         (raw(b'{"a":%s,"a":%s}' % (ONE, ONE), b"1234"), "twice"),
         (raw(b'{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', b"1234"), "damaged"),
         (raw({}), "holds no state dict"),

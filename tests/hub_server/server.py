@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -9,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -34,9 +35,10 @@ class Request:
 class Fault:
     """What goes wrong with requests of a method to paths that a pattern is found in.
 
-    `kind` is a status, or one of: `reset` (no answer), `truncate` (half of the body), `tamper` (another last byte), `gated`,
-    `no etag`, `odd etag` (no hash), `no commit`, `hold` (`then` is called before the answer), `stall` (`then` is called after
-    half of the body). It happens `times` times, or always.
+    `kind` is a status, or one of: `reset` (no answer), `truncate` (half of the body, after which `then` is called), `tamper`
+    (another last byte), `gated`, `no etag`, `odd etag` (no hash), `no commit`, `hold` (`then` is called before the answer),
+    `stall` (`then` is called after half of the body), `gzip` (compressed unasked), `says` (the answer as it is). `headers` and
+    `reason` replace those of the answer. It happens `times` times, or always.
     """
 
     method: str
@@ -44,6 +46,8 @@ class Fault:
     kind: int | str
     then: Callable[[], Any] = lambda: None
     times: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
 
     def applies(self, method: str, path: str) -> bool:
         """Whether this is such a request; counts it."""
@@ -67,7 +71,7 @@ class HubServer(ThreadingHTTPServer):
         self.repos: dict[str, Repo] = {}
         self.objects: dict[str, bytes] = {}  # of LFS, by SHA-256
         self.files: dict[str, bytes] = {}  # at /files/NAME, as any server has them
-        self.ranges = self.etags = self.heads = True  # what /files/ knows of
+        self.ranges = self.conditions = self.etags = self.heads = True  # what /files/ knows of
         self.faults: list[Fault] = []
         self.log: list[Request] = []
         self.changed = threading.Condition()
@@ -119,6 +123,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each small answer waits for the confirmation of its own headers
     server: HubServer
 
     def log_message(self, *_: object) -> None:
@@ -179,26 +184,29 @@ class Handler(BaseHTTPRequestHandler):
         kind = self.fault.kind if self.fault else None
         if self.command == "GET" and kind == "tamper":
             data = data[:-1] + bytes([data[-1] ^ 1])
+        if kind == "gzip":
+            data, headers = gzip.compress(data), {**headers, "Content-Encoding": "gzip"}
         if kind != "hold":
             self._note(status)
-        self.send_response(status)
-        for name, text in {"Content-Length": str(len(data)), **headers}.items():
+        self.send_response(status, self.fault.reason if self.fault else None)
+        for name, text in {"Content-Length": str(len(data)), **headers, **(self.fault.headers if self.fault else {})}.items():
             self.send_header(name, text)
         self.end_headers()
         if self.command == "HEAD":
             return
         half = len(data) // 2 if kind in ("truncate", "stall") else len(data)
         self.wfile.write(data[:half])
-        if kind == "stall":
+        if kind in ("truncate", "stall"):
             self.wfile.flush()
             self.fault.then()
-            self.wfile.write(data[half:])
-        self.close_connection = self.close_connection or kind == "truncate"
+            self.wfile.write(data[half:] if kind == "stall" else b"")
+        if kind == "truncate" or (self.fault and "Content-Length" in self.fault.headers):
+            self.close_connection = True
 
     def content(self, data: bytes, headers: Mapping[str, str], ranges: bool = True) -> None:
         """Answer with a file, or with the part of it that was asked for."""
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        condition = self.headers.get("If-Range")
+        condition = self.headers.get("If-Range") if self.server.conditions else None
         if not ranges or asked is None or (condition and condition != headers.get("ETag")):
             return self.send(200, data, headers)
         begin, end = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)

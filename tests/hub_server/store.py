@@ -51,5 +51,5 @@ class Repo:
 
     def resolve(self, revision: str) -> str | None:
         """The commit that a branch, a tag or a commit names."""
-        commit = self.refs.get(revision, revision)
+        commit = self.refs.get(revision, revision.lower())
         return commit if commit in self.commits else None

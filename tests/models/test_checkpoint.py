@@ -10,8 +10,9 @@ import torch
 import nlreid
 from nlreid.errors import WeightsError
 from nlreid.models import LoadReport
-from nlreid.models.checkpoint import Checkpoint, read_checkpoint
+from nlreid.models.checkpoint import Checkpoint
 from nlreid.models.load import load_checkpoint
+from nlreid.models.read import read_checkpoint
 
 CLIP = torch.randn(2, 3, 4, 64, 32, generator=torch.Generator().manual_seed(1))
 

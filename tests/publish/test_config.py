@@ -1,7 +1,8 @@
 """`config.json` is read as it was written, or refused in one line that names what is wrong with it."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,11 @@ from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
 from nlreid.hub.table.config import ACTIONS, FORMAT, Config
+from nlreid.hub.table.fields import read_object
+from nlreid.hub.table.overrides import NON_LOCAL, OVERRIDES, PLAN
+from nlreid.inflation.plans import TemporalPlan
+from nlreid.inflation.weights import Init
+from nlreid.models.spec import ModelSpec, NonLocalSpec
 
 CONFIG = Config(
     architecture="r3d50_nl",
@@ -59,20 +65,67 @@ def test_a_newer_format_is_said_to_be_newer_whatever_else_it_has():
         ({"more": 3}, "1 fields unknown .'more'."),
         ({"head": "new"}, "head is one of linear, bottleneck, bnneck, none; got 'new'"),
         ({"head": []}, "head is one of"),
-        ({"num_classes": -1}, "num_classes is a whole number from 0; got -1"),
+        ({"num_classes": -1}, "num_classes is a whole number from 0 to 1048576; got -1"),
         ({"num_classes": 4.0}, "num_classes is a whole number from 0"),
         ({"num_classes": True}, "num_classes is a whole number from 0"),
         ({"task": "detection"}, "task is one of action recognition, person re-identification"),
         ({"licence": ""}, "licence is a text of one line; got ''"),
         ({"overrides": []}, "overrides is an object"),
         ({"origin": None}, "origin is an object"),
+        ({"num_classes": 10**12}, "num_classes is a whole number from 0 to 1048576"),
+        ({"tag": "a\nb"}, r"tag is a text of one line, which may be empty; got 'a\\nb'"),
+        ({"version": "\x1b[31m"}, r"version is a text of one line, which may be empty; got '\\x1b"),
+        ({"architecture": "a\u2028b"}, "architecture is a text of one line"),
+        ({"architecture": "\ud800"}, "architecture is a text of one line"),
+        ({"clip": {**CONFIG.clip, "size": [10**12, 1]}}, "clip: size is a list of 2 times a whole number from 1 to 1048576"),
+        ({"clip": {**CONFIG.clip, "mean": [10**400, 0, 0]}}, "clip: mean is a list of 3 times a finite number"),
         ({"clip": {}}, "clip: 5 fields missing"),
-        ({"clip": {**CONFIG.clip, "frames": 0}}, "clip: frames is a whole number from 1; got 0"),
+        ({"clip": {**CONFIG.clip, "frames": 0}}, "clip: frames is a whole number from 1 to 1048576; got 0"),
     ],
 )
 def test_damages_are_named(changes, answer):
     with pytest.raises(WeightsError, match=f"^here: {answer}"):
         Config.from_json(changed(**changes), "here")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "answer"),
+    [
+        ({"embedding_dim": 10**12}, "embedding_dim is a whole number from 1 to 65536"),
+        ({"embedding_dim": 10**400}, "embedding_dim is a whole number from 1 to 65536"),
+        ({"embedding_dim": "512"}, "embedding_dim is a whole number"),
+        ({"backbone": ["resnet50"]}, "backbone is a text of one line"),
+        ({"init": "a"}, "init is one of mean, center; got 'a'"),
+        ({"aggregate": {}}, "aggregate is a text of one line"),
+        ({"dropout": 10**400}, "dropout is a number from 0 to below 1"),
+        ({"plan": 3}, "plan is a text of one line, or an object; got 3"),
+        ({"plan": {"name": [1]}}, "plan: name is a text of one line"),
+        ({"plan": {"stem_stride": 10**12}}, "plan: stem_stride is a whole number from 1 to 255"),
+        ({"plan": {"first": [1, 1, 1, 1]}}, "plan: first is a list of 4 times a list of a whole number"),
+        ({"plan": {"stem_hidden": 0}}, "plan: stem_hidden is a whole number from 1 to 65536, or null"),
+        ({"non_local": 1}, "non_local is true or false, or an object, or null"),
+        ({"non_local": {"pairwise": {}}}, "non_local: pairwise is a text of one line; got {}"),
+        ({"non_local": {"blocks": [[1], 3]}}, "non_local: blocks is a list of a list of a whole number"),
+        ({"non_local": {"scale": [1]}}, "non_local: scale is a finite number, or a text"),
+    ],
+)
+def test_overrides_that_no_spec_could_have_are_named(overrides, answer):
+    with pytest.raises(WeightsError, match=f"^here: overrides: {answer}") as caught:
+        Config.from_json(changed(overrides=overrides), "here")
+    assert len(str(caught.value)) < 300
+
+
+def test_every_field_of_a_spec_has_a_kind():
+    assert OVERRIDES.keys() | {"clip"} == {entry.name for entry in fields(ModelSpec)}
+    assert PLAN.keys() == {entry.name for entry in fields(TemporalPlan)}
+    assert NON_LOCAL.keys() == {entry.name for entry in fields(NonLocalSpec)}
+    assert all(OVERRIDES["init"].fits(init) for init in get_args(Init))
+
+
+def test_a_field_that_stands_twice_is_found_at_once_among_many():
+    names = ", ".join(f'"{number}": 0' for number in range(200_000))
+    with pytest.raises(WeightsError, match="'199999' stands in it twice"):
+        read_object(f'{{{names}, "199999": 1}}', "here")
 
 
 @pytest.mark.parametrize(

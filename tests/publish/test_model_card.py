@@ -14,6 +14,9 @@ from nlreid.publish.readme import readme
 
 CLIP = {"frames": 8, "stride": 4, "size": [256, 128], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}
 SCORE = {"dataset": "MARS", "metric": "rank-1", "value": 0.843, "by": "reported by Liao et al."}
+DEEP = {}
+for _ in range(5000):
+    DEEP = {"a": DEEP}
 
 
 def config(**changes):
@@ -106,6 +109,15 @@ def test_a_licence_of_ones_own_has_a_name_and_an_address():
         ({"licence": "MIT", "scores": "high"}, "scores of a card are a list; got 'high'"),
         ({"licence": "MIT", "scores": ["high"]}, "scores of a card are"),
         ({"licence": "MIT", "scores": [{"dataset": "MARS"}]}, "a score has dataset, metric, value, by; got dataset"),
+        (
+            {"licence": "MIT", "origin": {"a": 10**5000}},
+            "origin of a card is .* got something of type dict that cannot be written",
+        ),
+        ({"licence": "MIT", "origin": DEEP}, "origin of a card is .* got something of type dict that cannot be written"),
+        (
+            {"licence": "MIT", "scores": [SCORE | {"value": 10**5000}]},
+            "value of a score is .* got a int that cannot be written",
+        ),
         ({"licence": "MIT", "scores": [SCORE | {"value": 84.3}]}, "value of a score is a fraction of 1; got 84.3"),
         ({"licence": "MIT", "scores": [SCORE | {"by": "us"}]}, "by of a score is 'reported by"),
         ({"licence": "MIT", "origin": {"file": object()}}, "origin of a card is a mapping of texts"),

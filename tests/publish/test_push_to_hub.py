@@ -1,6 +1,7 @@
 """What `push_to_hub` puts on the Hub, `create_model` gets back by the name that it returns: the real client, and a server."""
 
 import re
+import tempfile
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from huggingface_hub import ModelCard as HubCard
 from huggingface_hub import constants
 
 import nlreid
-from nlreid.errors import DownloadError, InputError
+from nlreid.errors import DownloadError, InputError, WeightsError
 from nlreid.hub.table.config import Config
 from nlreid.publish import push_to_hub
 
@@ -184,4 +185,28 @@ def test_names_are_org_and_name(hub, model, repo):
 def test_names_that_only_the_hub_refuses_are_told(hub, model):
     with pytest.raises(DownloadError, match="not a name of the Hub"):
         push_to_hub(model, "people/wal--ker", card=CARD)
+    assert hub.log == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        ({"commit_message": ""}, "commit_message is a text, the first line of the commit; got ''"),
+        ({"commit_message": None}, "commit_message is a text, the first line of the commit; got None"),
+        ({"revision": 5}, "revision is a text that is not empty, or None; got 5"),
+        ({"revision": ""}, "revision is a text that is not empty, or None; got ''"),
+        ({"token": 123456}, "token is a text that is not empty, or None; got int"),
+        ({"private": None}, "private is True or False; got None"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(hub, model, arguments, answer):
+    with pytest.raises(InputError, match=f"^{answer}$"):
+        push_to_hub(model, REPO, card=CARD, **arguments)
+    assert hub.log == []
+
+
+def test_a_machine_without_a_place_for_temporary_files_is_told(hub, model, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(WeightsError, match=r"no folder for temporary files .*; free space there, or set TMPDIR"):
+        push_to_hub(model, REPO, card=CARD)
     assert hub.log == []

@@ -15,6 +15,7 @@ from nlreid.inflation.plans import PLANS
 from nlreid.layers.heads import BottleneckHead
 from nlreid.models.network import LoadReport
 from nlreid.publish import save_pretrained
+from nlreid.publish.describe import task_of
 from nlreid.publish.save import FILES
 
 CARD = {"licence": "MIT"}
@@ -185,6 +186,14 @@ def test_the_classifier_of_an_action_checkpoint_stays_one_of_actions(tmp_path, r
     assert config_of(save_pretrained(model, tmp_path / "told", card={**CARD, "task": other})).task == other
 
 
+@pytest.mark.parametrize(("classes", "task"), [(400, ACTIONS), (20, PERSONS)])
+def test_a_classifier_replaced_by_hand_is_not_that_of_the_name(classes, task):
+    model = trained("test_mc3", "linear", classes)
+    model.name = "mc3_18.torchvision"  # which has 400
+    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", task=ACTIONS)
+    assert task_of(model) == task
+
+
 def test_a_folder_whose_files_are_of_two_checkpoints_is_refused(tmp_path):
     one = save_pretrained(trained("test_r3d", "linear", 5), tmp_path / "one", card=CARD)
     two = save_pretrained(trained("test_r3d", "linear", 5, dropout=0.1), tmp_path / "two", card=CARD)
@@ -280,6 +289,39 @@ def test_what_is_no_model_of_ours_is_refused(tmp_path, wrap):
 def test_texts_that_no_file_can_hold_are_refused(tmp_path, card):
     with pytest.raises(InputError, match=r"a text of the card has a character that UTF-8 does not have, '\\ud800'"):
         save_pretrained(trained("test_c2d"), tmp_path / "model", card=CARD | card)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", [None, 5, b"model", "a\0b", "~nobody-of-this-name/model"])
+def test_folders_are_paths(folder):
+    with pytest.raises(
+        InputError, match=r"folder is the path of a folder, a str or Path; got|there is no such user here"
+    ) as caught:
+        save_pretrained(trained("test_c2d"), folder, card=CARD)
+    assert str(caught.value).isprintable()
+
+
+def test_a_path_that_no_disk_takes_is_said_to_be_one(tmp_path):
+    with pytest.raises(WeightsError, match=r"cannot be written \(File name too long\)"):
+        save_pretrained(trained("test_c2d"), tmp_path / ("x" * 5000), card=CARD)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_users_home_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert save_pretrained(trained("test_c2d"), "~/model", card=CARD) == tmp_path / "model"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"embedding_dim": 2**17}, {"plan": replace(PLANS["c2d"], name="o\nurs")}, {"clip": {"size": (2**21, 1)}}]
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, change):
+    model = trained("test_c2d", "none", 0)
+    model.spec = model.spec.override(change)
+    with pytest.raises(InputError, match="this could not be loaded again, and is not saved"):
+        save_pretrained(model, tmp_path / "model", card=CARD)
     assert list(tmp_path.iterdir()) == []
 
 

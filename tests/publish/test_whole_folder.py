@@ -36,7 +36,7 @@ def test_other_files_of_a_folder_are_left_alone(tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 @pytest.mark.parametrize(
     "step",
-    ["nlreid.publish.save.write_tensors", "nlreid.hub.table.config.Config.to_json", "nlreid.hub.writing.writer.os.fsync"],
+    ["nlreid.publish.save.write_tensors", "pathlib.Path.write_text", "nlreid.hub.writing.writer.os.fsync"],
 )
 def test_nothing_half_written_stays(tmp_path, monkeypatch, step, error, exists):
     folder = tmp_path / "model"

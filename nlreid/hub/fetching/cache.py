@@ -10,15 +10,22 @@ from pathlib import Path
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
 from nlreid.hub.fetching.client import Place, translated
+from nlreid.hub.fetching.folders import named_folder
 
 VARIABLE = "NLREID_CACHE"
 
 
 def cache() -> Place:
-    """The folder of the environment variable NLREID_CACHE, else `nlreid` in the user's folder for caches (XDG_CACHE_HOME)."""
-    own = os.environ.get(VARIABLE)
-    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Place((Path(own) if own else Path(shared, "nlreid")).expanduser(), VARIABLE)
+    """The folder of the environment variable NLREID_CACHE, else `nlreid` in the user's folder for caches (XDG_CACHE_HOME).
+
+    Raises:
+        DownloadError: If there can be no such folder.
+    """
+    if own := os.environ.get(VARIABLE):
+        return Place(named_folder(VARIABLE, own), VARIABLE)
+    shared = os.environ.get("XDG_CACHE_HOME")
+    folder = named_folder("XDG_CACHE_HOME", shared, VARIABLE) if shared else named_folder("HOME", "~/.cache", VARIABLE)
+    return Place(folder / "nlreid", VARIABLE)
 
 
 @contextmanager

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants, errors
 
-from nlreid.errors import DownloadError, WeightsError
+from nlreid.errors import DownloadError, WeightsError, shorten
 
 # httpx before version 2 of the client, httpx2 since
-_http = import_module(errors.HTTPError.__module__.partition(".")[0])  # type: ignore[attr-defined]
+http: Any = import_module(errors.HTTPError.__module__.partition(".")[0])  # type: ignore[attr-defined]
 _LOG_IN = "log in with 'hf auth login' or set HF_TOKEN"
 _AGAIN = "wait a little and try again"
 _OR_A_FILE = ", or fetch it elsewhere and give its path, or the folder that it is in as NLREID_WEIGHTS"
+_MOVED = "look for a newer version of nlreid, or give the path of a copy"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -75,7 +77,7 @@ def _root(error: BaseException) -> BaseException:
 
 def _explain(error: BaseException, place: Place, page: str) -> str:
     # from the particular to the general: most of these classes are each other's relatives
-    if isinstance(error, errors.HfHubHTTPError | _http.HTTPStatusError):
+    if isinstance(error, errors.HfHubHTTPError | http.HTTPStatusError):
         return _of_status(error, page, place.of_the_hub)
     if isinstance(error, errors.OfflineModeIsEnabled):
         advice = "run it once without that variable"
@@ -89,14 +91,16 @@ def _explain(error: BaseException, place: Place, page: str) -> str:
         return "not in the cache, and the server could not be asked; check the connection and try again"
     if isinstance(error, errors.HFValidationError):
         return f"not a name of the Hub ({_line(error)}); wanted is org/name"
-    if isinstance(error, _http.HTTPError):
+    if isinstance(error, http.TooManyRedirects | http.UnsupportedProtocol | http.InvalidURL) or "location header" in str(error):
+        return _of_address(error, place)
+    if isinstance(error, http.HTTPError):
         return _of_connection(error, place)
     return _of_system(error, place)
 
 
 def _of_status(error: BaseException, page: str, of_the_hub: bool) -> str:
     response = error.response  # type: ignore[attr-defined]
-    status = f"{response.status_code} {response.reason_phrase}"
+    status = f"{response.status_code} {shorten(response.reason_phrase)}"
     if isinstance(error, errors.GatedRepoError):
         return f"access is granted on request only ({status}); accept the terms at {page or response.url} and {_LOG_IN}"
     if isinstance(error, errors.RepositoryNotFoundError):
@@ -117,7 +121,7 @@ def _advice(status: int, of_the_hub: bool) -> str:
         return _ADVICE[status]
     if of_the_hub:
         return _HUB_ADVICE.get(status, f"check HF_ENDPOINT (now {constants.ENDPOINT})")
-    return "it does not give this file out any more: look for a newer version of nlreid, or give the path of a copy"
+    return f"it does not give this file out any more: {_MOVED}"
 
 
 _ADVICE = {
@@ -136,16 +140,26 @@ def _elsewhere(place: Place) -> str:
     return _OR_A_FILE if place.fetching else ""
 
 
+def _of_address(error: BaseException, place: Place) -> str:
+    wrong = f"the address leads in a circle, or to what is no address of the web ({_line(error)})"
+    if place.of_the_hub:
+        return f"{wrong}; check HF_ENDPOINT (now {constants.ENDPOINT}) and proxy{_elsewhere(place)}"
+    return f"{wrong}; {_MOVED}"
+
+
 def _of_connection(error: BaseException, place: Place) -> str:
-    if isinstance(error, _http.ConnectError | _http.ProxyError | _http.ConnectTimeout):
+    if isinstance(error, http.ConnectError | http.ProxyError | http.ConnectTimeout):
         where = f"network, proxy and HF_ENDPOINT (now {constants.ENDPOINT})" if place.of_the_hub else "network and proxy"
         return f"no connection ({_line(error)}); check {where}, and try again{_elsewhere(place)}"
-    if isinstance(error, _http.TimeoutException):
+    if isinstance(error, http.TimeoutException):
         return "the server stopped answering; try again, with a larger HF_HUB_DOWNLOAD_TIMEOUT (seconds) where it is slow"
     return f"the connection broke off ({_line(error)}); try again"
 
 
 def _of_system(error: BaseException, place: Place) -> str:
+    if "too large to be downloaded using the regular download method" in str(error):
+        # which is the client's way to say so; its advice to install hf_xet helps no file of weights
+        return f"the server announces more bytes than any file of weights has; check HF_ENDPOINT (now {constants.ENDPOINT})"
     if "xet" in str(error).lower():
         return f"the transfer through Xet failed ({_line(error)}); HF_HUB_DISABLE_XET=1 does without, as most mirrors do"
     number = _errno(error)
@@ -167,7 +181,8 @@ def _concerns(error: BaseException, folder: Path) -> bool:
     """Whether an error of the system is about a folder, what is in it or what it is in; not, say, about the token's file."""
     if not isinstance(getattr(error, "filename", None), str):
         return True
-    named, folder = Path(error.filename).resolve(), folder.resolve()  # type: ignore[attr-defined]
+    # Path.resolve() raises where links go in a circle
+    named, folder = Path(os.path.realpath(error.filename)), Path(os.path.realpath(folder))  # type: ignore[attr-defined]
     return named.is_relative_to(folder) or folder.is_relative_to(named)
 
 

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from glob import escape
-from hashlib import sha256
 from pathlib import Path
 
 from huggingface_hub import constants
-from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import http_backoff  # type: ignore[attr-defined]
+from huggingface_hub.utils import http_backoff, tqdm  # type: ignore[attr-defined]
 
 from nlreid.hub.fetching.client import Place, translated
-
-_AS_IT_IS = {"Accept-Encoding": "identity"}  # compressed on the way, its parts could not be put together
-
-
-@dataclass(frozen=True)
-class _Version:
-    """What a server says about the file at a URL, before it is asked for its bytes.
-
-    Args:
-        etag: Its strong ETag, which changes with every byte; empty if there is none.
-        size: Bytes; `None` if it does not say.
-    """
-
-    etag: str
-    size: int | None
+from nlreid.hub.fetching.transfer import AS_IT_IS, Transfer, Version, version_of
 
 
 def download(url: str, place: Place, stem: str, shown: str) -> Path:
@@ -49,14 +32,10 @@ def download(url: str, place: Place, stem: str, shown: str) -> Path:
     """
     with translated(url, place):
         version = _ask(url)
-        part = place.folder / f"{stem}.{sha256(version.etag.encode()).hexdigest()[:12]}.part"
-        _remove_others(part, stem, version)
-        with part.open("ab") as file:
-            begin = file.tell()
-            # the server sends everything, and http_get starts anew, where the file has changed since it was asked
-            headers = _AS_IT_IS | ({"If-Range": version.etag} if begin else {})
-            http_get(url, file, resume_size=begin, headers=headers, expected_size=version.size, displayed_filename=shown)
-    return part
+        with tqdm(desc=shown[-40:], unit="B", unit_scale=True, total=version.size, disable=None) as bar:  # type: ignore[no-untyped-call]
+            transfer = Transfer(url, place.folder, stem, version, bar)
+            transfer.run()
+    return transfer.part
 
 
 def remove_parts(place: Place, stem: str) -> None:
@@ -70,18 +49,7 @@ def remove_parts(place: Place, stem: str) -> None:
             part.unlink()
 
 
-def _ask(url: str) -> _Version:
+def _ask(url: str) -> Version:
     """Ask for the headers only; a server that has no answer to that is asked for the file all the same."""
-    answer = http_backoff("HEAD", url, max_retries=2, headers=_AS_IT_IS, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
-    if not answer.is_success:
-        return _Version("", None)
-    etag = answer.headers.get("ETag", "")
-    size = answer.headers.get("Content-Length", "")
-    return _Version("" if etag.startswith("W/") else etag, int(size) if size.isdigit() and int(size) else None)
-
-
-def _remove_others(part: Path, stem: str, version: _Version) -> None:
-    resumable = bool(version.etag) and version.size is not None
-    for other in part.parent.glob(f"{escape(stem)}.*.part"):
-        if other != part or not resumable or other.stat().st_size > (version.size or 0):
-            other.unlink()
+    answer = http_backoff("HEAD", url, max_retries=2, headers=AS_IT_IS, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    return version_of(answer.headers) if answer.is_success else Version("", None)

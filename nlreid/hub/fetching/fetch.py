@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlreid.errors import ChecksumError, WeightsError
+from nlreid.hub.fetching.folders import named_folder
 from nlreid.hub.fetching.repository import RepositoryFile, obtain
 from nlreid.hub.fetching.upstream import Check, converted_file, published_name
 from nlreid.hub.fetching.verify import verify, wanted_of
@@ -24,7 +25,7 @@ class Fetched:
     """A checkpoint on this disk.
 
     Args:
-        path: The file; its bytes are verified as far as anything is known about them.
+        path: The file; what came over a network is verified, what lay in the user's own folder only under its published name.
         sha256: Of its bytes.
         source: Where it comes from, for people: `hf-hub:org/name@commit`, a URL or a path.
         config: What the repository's `config.json` says; `None` where it comes from elsewhere.
@@ -40,8 +41,9 @@ def fetch(entry: Entry, check: Check) -> Fetched:
     """The file of a checkpoint that has a name.
 
     Asked are, in this order: the folder that the environment variable NLREID_WEIGHTS names, for `model.tag` with one of
-    `SUFFIXES` and for the published file's own name; the Hub, if it was published there; its publishers' server. The Hub
-    client's variables hold for the last, too: HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_PROGRESS_BARS.
+    `SUFFIXES`, which is taken as it is, and for the published file under its own name, which is verified; the Hub, if it was
+    published there; its publishers' server. The Hub client's variables hold for the last, too: HF_HUB_OFFLINE,
+    HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_PROGRESS_BARS.
 
     Args:
         entry: The entry of the table of weights.
@@ -86,20 +88,31 @@ def fetch_hub(name: str) -> Fetched:
 def _from_repository(repo: str, revision: str | None, file: str, sha256: str | None) -> Fetched:
     about = obtain(RepositoryFile(repo, "config.json", revision))
     source = f"{HUB}{repo}@{about.commit}"
-    config = Config.from_json(about.path.read_bytes(), f"{source} config.json")
+    config = _config(about.path, f"{source} config.json")
     weights = obtain(RepositoryFile(repo, file, about.commit, sha256))  # of the same commit, whatever was pushed meanwhile
     return Fetched(weights.path, weights.sha256, source, config)
 
 
+def _config(path: Path, where: str) -> Config:
+    try:
+        return Config.from_json(path.read_bytes(), where)
+    except OSError as error:
+        raise WeightsError(f"{where}: {path} cannot be read ({error.strerror}); check the file and its permissions") from error
+
+
 def _in_own_folder(entry: Entry) -> Fetched | None:
+    """The user's own file of an entry.
+
+    Only a file under its published name says that it is what is known about; under the name of the entry it can be converted,
+    trained on or fetched elsewhere. Whoever reads it remarks on an upstream file that is not the published one.
+    """
     named = os.environ.get(FOLDER)
     if not named:
         return None
-    folder = Path(named).expanduser()
-    if not folder.is_dir():
-        raise WeightsError(f"{FOLDER} is {named!r}, which is no folder; make it, name another, or unset it")
+    folder = named_folder(FOLDER, named)
     names = [*(entry.name + suffix for suffix in SUFFIXES), *filter(None, [published_name(entry)])]
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    there = _names_in(folder)
+    path = next((folder / name for name in names if name in there), None)
     if path is None:
         return None
     as_published = entry.status != "published" and path.name == published_name(entry)
@@ -107,3 +120,12 @@ def _in_own_folder(entry: Entry) -> Fetched | None:
     if found.wrong:
         raise ChecksumError(f"{path}: {found.wrong}; it is not what {entry.url} has: download it again, or remove it")
     return Fetched(path, found.sha256, str(path))
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return {path.name for path in folder.iterdir() if path.is_file()}
+    except OSError as error:
+        raise WeightsError(
+            f"{FOLDER} is {str(folder)!r}, which cannot be read ({error.strerror}); make it, name another, or unset it"
+        ) from error

@@ -41,10 +41,10 @@ def read_record(path: Path) -> Record | None:
     Raises:
         ChecksumError: If it is damaged.
     """
-    if not path.is_file():
-        return None
     try:
         content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     kinds = {entry.name: _KINDS[str(entry.type)] for entry in fields(Record)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-from nlreid.errors import ChecksumError, DownloadError, WeightsError
+from nlreid.errors import ChecksumError, DownloadError, WeightsError, shorten
 from nlreid.hub.fetching.cache import cache
 from nlreid.hub.fetching.client import hub_cache, translated
 from nlreid.hub.fetching.verify import Verified, verify, wanted_of_etag
@@ -67,7 +69,7 @@ def obtain(wanted: RepositoryFile) -> Obtained:
         ChecksumError: If its bytes are wrong and stay so; they do not stay in the cache.
     """
     path = _download(wanted)
-    pinned = replace(wanted, revision=path.parents[wanted.file.count("/")].name)
+    pinned = replace(wanted, revision=_commit(wanted, path))
     found = _verify(pinned, path)
     if found.wrong:
         logger.warning("%s: %s; fetching it anew", pinned, found.wrong)
@@ -88,10 +90,22 @@ def _download(wanted: RepositoryFile, force: bool = False) -> Path:
     return Path(path)
 
 
+def _commit(wanted: RepositoryFile, path: Path) -> str:
+    """The commit that the client took the file for, which is what the server said: never another than was asked for."""
+    commit = path.parents[wanted.file.count("/")].name
+    asked, advice = wanted.revision or "", f"check HF_ENDPOINT (now {constants.ENDPOINT})"
+    if not re.fullmatch("[0-9a-f]{40}", commit):
+        raise DownloadError(f"{wanted}: the server names no commit of 40 hex digits but '{shorten(commit)}'; {advice}")
+    if re.fullmatch("[0-9a-fA-F]{40}", asked) and asked.lower() != commit:
+        raise DownloadError(f"{wanted}: the server has a file of another commit, {commit}, and not of this one; {advice}")
+    return commit
+
+
 def _repair(pinned: RepositoryFile, path: Path, wrong: str) -> tuple[Path, Verified]:
     _discard(pinned, path)
     try:
         path = _download(pinned, force=True)
+        _commit(pinned, path)
         found = _verify(pinned, path)
     except DownloadError as error:
         raise ChecksumError(
@@ -108,11 +122,10 @@ def _repair(pinned: RepositoryFile, path: Path, wrong: str) -> tuple[Path, Verif
 
 def _discard(pinned: RepositoryFile, path: Path) -> None:
     with suppress(OSError):  # where the cache cannot be written it stays, and is refused by every later load
-        _note(pinned).unlink(missing_ok=True)  # it could be what is damaged
-        path.resolve().unlink(
-            missing_ok=True
-        )  # without links the file itself: the client would leave it, told to download or not
+        # without links the file itself: the client would leave it, told to download or not
+        Path(os.path.realpath(path)).unlink(missing_ok=True)
         path.unlink(missing_ok=True)  # the link, which would point nowhere
+        _note(pinned).unlink(missing_ok=True)  # it could be what is damaged
 
 
 def _verify(pinned: RepositoryFile, path: Path) -> Verified:
@@ -122,7 +135,7 @@ def _verify(pinned: RepositoryFile, path: Path) -> Verified:
     wanted = wanted_of_etag(etag)
     if wanted is None:
         raise WeightsError(
-            f"{pinned}: {constants.ENDPOINT} gives the ETag {etag!r}, no hash, so its bytes cannot be verified; "
+            f"{pinned}: {constants.ENDPOINT} gives the ETag '{shorten(etag)}', no hash, so its bytes cannot be verified; "
             "use another HF_ENDPOINT, or download it and give its path"
         )
     return verify(path, wanted)
@@ -131,8 +144,10 @@ def _verify(pinned: RepositoryFile, path: Path) -> Verified:
 def _etag(pinned: RepositoryFile) -> str:
     """The ETag of a file in a cache without symbolic links: as noted before, so that it loads offline, or as the Hub says."""
     note = _note(pinned)
-    if note.is_file() and wanted_of_etag(noted := note.read_text("utf-8", "replace")):
-        return noted
+    with suppress(OSError):  # what cannot be read is asked for
+        noted = note.read_text("utf-8", "replace")
+        if wanted_of_etag(noted):
+            return noted
     with _asking(pinned):
         url = hf_hub_url(pinned.repo, pinned.file, revision=pinned.revision)
         etag = get_hf_file_metadata(url, library_name="nlreid", library_version=version("nlreid")).etag or ""

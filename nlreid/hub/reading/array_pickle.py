@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from nlreid.errors import shorten
+
 DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1")
 _DIMENSIONS = 32  # what NumPy had in the time of Python 2
 
@@ -108,11 +110,6 @@ def put(target: Any, name: Any, value: Any) -> None:
     target[name] = value
 
 
-def shown(name: str) -> str:
-    """A name that a file brought, fit for a message of one line."""
-    return (name if name.isprintable() else ascii(name))[:100]
-
-
 def _content(file: BinaryIO, data: bytes | Span) -> bytearray:
     if isinstance(data, bytes):
         return bytearray(data)
@@ -132,7 +129,7 @@ def _array(kind: Any, *_: Any) -> PickledArray:
 def _dtype(code: Any, *_: Any) -> Dtype:
     code = text(code)
     if code not in DTYPES:  # 'O' is objects, 'V' records: their states would bring anything along
-        raise UnpicklingError(f"it holds an array of type {shown(code)!r}; known are {', '.join(DTYPES)}")
+        raise UnpicklingError(f"it holds an array of type '{shorten(code)}'; known are {', '.join(DTYPES)}")
     return Dtype(code)
 
 

@@ -9,11 +9,12 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from nlreid.errors import WeightsError
-from nlreid.hub.reading.array_pickle import PickledArray, shown
+from nlreid.errors import WeightsError, shorten
+from nlreid.hub.reading.array_pickle import PickledArray
 from nlreid.hub.reading.pickle_machine import load
 
 WRAPPER = "blobs"
+SHARING = 4  # how many times larger than their file tensors may be that share what stands in it
 
 
 def read_caffe2(path: str | Path) -> dict[str, Tensor]:
@@ -50,15 +51,14 @@ def _blobs(content: Any) -> dict[str, Any]:
 
 def _tensors(blobs: dict[str, Any], file: BinaryIO) -> dict[str, Tensor]:
     tensors = {}
-    room = file.seek(0, 2)
+    room = SHARING * file.seek(0, 2)
+    if sum(len(blob.data) for blob in blobs.values() if isinstance(blob, PickledArray)) > room:
+        raise UnpicklingError(f"its arrays together are more than {SHARING} times larger than the file")
     for name, blob in blobs.items():
         if isinstance(blob, PickledArray):
-            room -= len(blob.data)
-            if room < 0:  # one string, shared by many arrays
-                raise UnpicklingError("its arrays together are larger than the file")
             tensors[name] = torch.from_numpy(blob.read(file))
         elif type(blob) in (int, float):
             tensors[name] = torch.tensor(blob)
         else:
-            raise UnpicklingError(f"its blob {shown(name)!r} is no array")
+            raise UnpicklingError(f"its blob '{shorten(name)}' is no array")
     return tensors

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
-from nlreid.hub.reading.array_pickle import GLOBALS, Dtype, Global, PickledArray, Span, put, shown, text
+from nlreid.errors import shorten
+from nlreid.hub.reading.array_pickle import GLOBALS, Dtype, Global, PickledArray, Span, put, text
 
 INSTRUCTIONS = 10_000_000  # a checkpoint has some 30 for each array; the limit keeps small files from making large heaps
 _LONGEST = 1024  # a longer string stays in the file, and a longer number is none
@@ -131,7 +132,7 @@ def _stack_global(machine: _Machine) -> None:
 
 def _word(machine: _Machine, name: str) -> None:
     if name not in GLOBALS:
-        raise UnpicklingError(f"it asks for {shown(name)}, and nothing but arrays is ever read")
+        raise UnpicklingError(f"it asks for {shorten(name)}, and nothing but arrays is ever read")
     machine.push(Global(name))
 
 

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 import safetensors
 import torch
 from torch import Tensor
 
-from nlreid.errors import WeightsError
+from nlreid.errors import WeightsError, shorten
+from nlreid.hub.table.fields import no_name_twice
 
 DTYPES = {
     "F64": torch.float64,
@@ -30,6 +32,8 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+_TENSORS = 2**16  # of a file; the largest network here has fewer than a thousand
+_DIMENSIONS = 32  # what torch has no limit for, but a tensor of more has never been seen
 
 
 class _Place(NamedTuple):
@@ -64,16 +68,22 @@ class TensorFile(Mapping[str, Tensor]):
                 with safetensors.safe_open(path, framework="pt"):  # its checks: sizes, offsets, nothing between the tensors
                     header, begin = _header(file)
             except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
-                reason = str(error).strip().split("\n")[0][:200]
+                reason = shorten(str(error).strip().split("\n")[0], 200)
                 raise WeightsError(f"{path}: not a safetensors file, or a damaged one ({reason})") from error
-        self.metadata: dict[str, str] = header.pop("__metadata__", {})
+        self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+        if len(header) > _TENSORS:
+            raise WeightsError(f"{path}: it has {len(header)} tensors; a file of weights has at most {_TENSORS}")
+        self._on_meta: dict[str, Tensor] = {}
         self._places = {name: self._place(name, about, begin) for name, about in header.items()}
 
     def _place(self, name: str, about: dict[str, Any], begin: int) -> _Place:
         if about["dtype"] not in DTYPES:
-            raise WeightsError(f"{self.path}: {name} is of type {about['dtype']}; known are {', '.join(DTYPES)}")
+            raise WeightsError(f"{self.path}: {shorten(name)} is of type {about['dtype']}; known are {', '.join(DTYPES)}")
+        shape = tuple(about["shape"])
+        if len(shape) > _DIMENSIONS or prod(max(side, 1) for side in shape) >= 2**59:  # in bytes no number of torch's
+            raise WeightsError(f"{self.path}: {shorten(name)} has a shape that no tensor can have, {shorten(str(list(shape)))}")
         start, end = about["data_offsets"]
-        return _Place(DTYPES[about["dtype"]], tuple(about["shape"]), begin + start, end - start)
+        return _Place(DTYPES[about["dtype"]], shape, begin + start, end - start)
 
     def __getitem__(self, name: str) -> Tensor:
         """Read a tensor.
@@ -98,19 +108,21 @@ class TensorFile(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def on_meta(self) -> dict[str, Tensor]:
-        """Shapes and types without values: tensors on the meta device, by name."""
-        return {name: torch.empty(at.shape, dtype=at.dtype, device="meta") for name, at in self._places.items()}
+    def on_meta(self) -> Mapping[str, Tensor]:
+        """Shapes and types without values: tensors on the meta device, by name; made once, since many ask for them."""
+        if not self._on_meta:
+            self._on_meta = {name: torch.empty(at.shape, dtype=at.dtype, device="meta") for name, at in self._places.items()}
+        return MappingProxyType(self._on_meta)
 
     def without_prefix(self, prefix: str) -> TensorFile:
         """The same tensors under names without a prefix that they all have."""
         other = object.__new__(TensorFile)
-        other.__dict__.update(self.__dict__)
+        other.__dict__.update(self.__dict__, _on_meta={})
         other._places = {name.removeprefix(prefix): place for name, place in self._places.items()}
         return other
 
 
-def on_meta(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def on_meta(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Shapes and types of tensors, without values and without reading what lies in a file."""
     if isinstance(tensors, TensorFile):
         return tensors.on_meta()
@@ -121,15 +133,7 @@ def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     if sys.byteorder != "little":
         raise ValueError("its numbers are little-endian, and this machine's are not")
     length = int.from_bytes(file.read(8), "little")
-    return json.loads(file.read(length), object_pairs_hook=_no_name_twice), 8 + length
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands in it twice")
-    return dict(pairs)
+    return json.loads(file.read(length), object_pairs_hook=no_name_twice), 8 + length
 
 
 def _identity(file: BinaryIO) -> tuple[int, ...]:

@@ -10,13 +10,16 @@ import numpy as np
 import torch
 
 from nlreid.hub.reading.array_pickle import GLOBALS, Dtype, text
+from nlreid.hub.reading.torch_archive import check_archive
 
 _LEGACY = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the number that the first pickle of the format before torch 1.6 holds
+
+_ARCHIVE = b"PK\x03\x04"
 
 
 def is_torch_file(start: bytes) -> bool:
     """Whether a file that begins so is one of `torch.save`."""
-    return start.startswith(b"PK\x03\x04") or _LEGACY in start[:32]
+    return start.startswith(_ARCHIVE) or _LEGACY in start[:32]
 
 
 def read_torch(path: Path) -> Any:
@@ -24,9 +27,13 @@ def read_torch(path: Path) -> Any:
 
     Raises:
         Exception: Whatever torch raises, if the file is damaged or asks for anything else.
+        UnpicklingError: If it is an archive that `torch.save` did not write.
     """
     # given the path, torch would let its suffix decide
     with path.open("rb") as file, torch.serialization.safe_globals(_NUMBERS):
+        if file.read(len(_ARCHIVE)) == _ARCHIVE:
+            check_archive(file)
+        file.seek(0)
         return torch.load(file, map_location="cpu", weights_only=True)
 
 

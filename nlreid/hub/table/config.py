@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nlreid.errors import WeightsError
-from nlreid.hub.table.fields import CLIP, MAYBE_TEXT, OBJECT, TEXT, Kind, check_fields, one_of, read_object, whole
+from nlreid.hub.table.fields import CLIP, LARGEST, MAYBE_TEXT, OBJECT, TEXT, Kind, check_fields, one_of, read_object, whole
+from nlreid.hub.table.overrides import check_overrides
 
 FORMAT = 1
 ACTIONS, PERSONS = "action recognition", "person re-identification"
@@ -72,6 +73,7 @@ class Config:
         _check_format(content.pop("format", None), content, where)
         check_fields(where, content, _FIELDS)
         check_fields(f"{where}: clip", content["clip"], CLIP)
+        check_overrides(f"{where}: overrides", content["overrides"])
         return cls(**content)
 
 
@@ -90,7 +92,7 @@ _FIELDS: Mapping[str, Kind] = {
     "overrides": OBJECT,
     "clip": OBJECT,
     "head": one_of(HEADS),
-    "num_classes": whole(0),
+    "num_classes": whole(0, LARGEST),
     "licence": TEXT,
     "origin": OBJECT,
     "task": one_of(TASKS),

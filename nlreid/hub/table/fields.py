@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
-from nlreid.errors import WeightsError, some_of
+from nlreid.errors import WeightsError, shorten, some_of
 
 
 class Kind(NamedTuple):
@@ -47,24 +47,35 @@ def or_null(kind: Kind) -> Kind:
     return Kind(f"{kind.wanted}, or null", lambda value: value is None or kind.fits(value))
 
 
-def whole(least: int) -> Kind:
+def either(first: Kind, second: Kind) -> Kind:
+    """One kind or another."""
+    return Kind(f"{first.wanted}, or {second.wanted}", lambda value: first.fits(value) or second.fits(value))
+
+
+def whole(least: int, most: int | None = None) -> Kind:
     """Whole numbers; a bool is none."""
-    return Kind(f"a whole number from {least}", lambda value: type(value) is int and value >= least)
+    limit = "" if most is None else f" to {most}"
+    return Kind(
+        f"a whole number from {least}{limit}",
+        lambda value: type(value) is int and value >= least and (most is None or value <= most),
+    )
 
 
 def number(wanted: str, fits: Callable[[float], bool] = isfinite) -> Kind:
     """Finite numbers with a condition."""
-    return Kind(wanted, lambda value: type(value) in (int, float) and isfinite(value) and fits(value))
+    return Kind(wanted, lambda value: type(value) in (int, float) and _is_finite(value) and fits(value))
 
 
-TEXT = matching(r"[^\n]*\S[^\n]*", "a text of one line")
-MAYBE_TEXT = Kind("a text, which may be empty", lambda value: isinstance(value, str))
+LARGEST = 2**20  # of whatever has a size: no file can ask for more memory than there is
+_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"  # no control characters, which a terminal would obey
+TEXT = matching(rf"(?=.*\S){_LINE}", "a text of one line")
+MAYBE_TEXT = matching(_LINE, "a text of one line, which may be empty")
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 CLIP: Mapping[str, Kind] = {
-    "frames": whole(1),
-    "stride": whole(1),
-    "size": list_of(whole(1), 2),
+    "frames": whole(1, LARGEST),
+    "stride": whole(1, LARGEST),
+    "size": list_of(whole(1, LARGEST), 2),
     "mean": list_of(number("a finite number"), 3),
     "std": list_of(number("a number above 0", lambda value: value > 0), 3),
 }
@@ -77,9 +88,9 @@ def read_object(text: str | bytes, where: object) -> dict[str, Any]:
         WeightsError: If the text is anything else.
     """
     try:
-        content = json.loads(text, object_pairs_hook=_no_field_twice, parse_constant=_no_constant)
+        content = json.loads(text, object_pairs_hook=no_name_twice, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{where}: damaged, not JSON that can be read ({error})") from error
+        raise WeightsError(f"{where}: damaged, not JSON that can be read ({shorten(str(error))})") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{where}: a JSON object was expected; it holds {type(content).__name__}")
     return content
@@ -104,9 +115,18 @@ def check_fields(where: object, content: Any, required: Mapping[str, Kind], opti
     if missing or unknown:
         problems = (f"{len(names)} fields {what} ({some_of(names)})" for what, names in _named(missing, unknown) if names)
         raise WeightsError(f"{where}: {'; '.join(problems)}; it has {', '.join(kinds)}")
-    for name, value in content.items():
-        if not kinds[name].fits(value):
-            raise WeightsError(f"{where}: {name} is {kinds[name].wanted}; got {_shown(value)}")
+    check_known(where, content, kinds)
+
+
+def check_known(where: object, content: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
+    """Refuse an object with a field of another kind; which fields it has is not looked at.
+
+    Raises:
+        WeightsError: If one does not fit; it names the field.
+    """
+    for name, kind in kinds.items():
+        if name in content and not kind.fits(content[name]):
+            raise WeightsError(f"{where}: {name} is {kind.wanted}; got {_shown(content[name])}")
 
 
 def _named(missing: set[str], unknown: set[str]) -> tuple[tuple[str, set[str]], ...]:
@@ -114,16 +134,25 @@ def _named(missing: set[str], unknown: set[str]) -> tuple[tuple[str, set[str]], 
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    return shorten(repr(value))
 
 
-def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} stands in it twice")
-    return dict(pairs)
+def _is_finite(value: int | float) -> bool:
+    return isfinite(value) if isinstance(value, float) else value.bit_length() <= 1000  # a larger one is no float
+
+
+def no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The entries of a JSON object, for a reader that would take the last of several.
+
+    Raises:
+        ValueError: If a name stands in it twice.
+    """
+    entries: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in entries:
+            raise ValueError(f"'{shorten(name)}' stands in it twice")
+        entries[name] = value
+    return entries
 
 
 def _no_constant(text: str) -> Any:

@@ -11,6 +11,7 @@ from nlreid.hub.table.config import TASKS
 from nlreid.hub.table.fields import (
     CLIP,
     FLAG,
+    LARGEST,
     OBJECT,
     TEXT,
     Kind,
@@ -23,6 +24,7 @@ from nlreid.hub.table.fields import (
     read_object,
     whole,
 )
+from nlreid.hub.table.overrides import check_overrides
 
 FORMAT = 1
 STATUSES = ("published", "upstream", "recipe")
@@ -56,7 +58,7 @@ _REQUIRED: Mapping[str, Kind] = {
     "licence": OBJECT,
     "overrides": OBJECT,
     "clip": OBJECT,
-    "num_classes": whole(1),
+    "num_classes": whole(1, LARGEST),
 }
 _OPTIONAL: Mapping[str, Kind] = {
     "url": _MAYBE_URL,
@@ -93,6 +95,7 @@ def _check_entry(where: str, name: str, entry: dict[str, Any]) -> None:
     check_fields(where, entry, _REQUIRED, _OPTIONAL)
     check_fields(f"{where}: licence", entry["licence"], _LICENCE)
     check_fields(f"{where}: clip", entry["clip"], CLIP)
+    check_overrides(f"{where}: overrides", entry["overrides"])
     check_fields(f"{where}: checksums", entry.get("checksums", {}), {}, _CHECKSUMS)
     for score in entry.get("scores", ()):
         check_fields(f"{where}: scores", score, SCORE)

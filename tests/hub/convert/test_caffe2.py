@@ -100,6 +100,17 @@ def test_tensors_own_their_memory_and_can_be_written(read):
         assert first.is_contiguous()
 
 
+@pytest.mark.parametrize("protocol", range(5))
+def test_one_array_may_stand_under_several_names(read, protocol):
+    large = np.arange(4000, dtype=np.float32)
+    content = pickle.dumps({"a": large, "b": large, "c": large}, protocol)
+    assert len(content) < 2 * large.nbytes or protocol == 0
+    tensors = read(content)
+    assert_same(tensors, {"a": large, "b": large, "c": large})
+    tensors["a"].zero_()
+    assert torch.equal(tensors["b"], torch.from_numpy(large))
+
+
 def test_numbers_without_an_array_come_without_dimensions(read):
     blobs = {"model_iter": 400_000, "lr": np.float32(0.25), "rate": 0.1}
     tensors = read(pickle.dumps({"blobs": blobs}, 2))

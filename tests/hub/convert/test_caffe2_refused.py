@@ -61,7 +61,9 @@ def test_nothing_beside_the_words_of_arrays_is_understood(refused, name):
 
 
 def test_names_in_messages_are_short_and_printable(refused):
-    assert r"it asks for 'o\x1bs.\x85', and" in refused(b"co\x1bs\n\x85\n.")
+    assert r"it asks for o\x1bs.\x85, and" in refused(b"co\x1bs\n\x85\n.")
+    assert r"its blob 'a\x1b' is no array" in refused(b"\x80\x02}U\x02a\x1bU\x01xs.")
+    assert r"array of type 'f\n4'" in refused(blob(FLOAT.replace(b"U\x02f4", b"U\x03f\n4")))
     assert len(refused(b"c" + b"a" * 9999 + b"\nb\n.")) < 400
 
 
