@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nlreid.errors import InputError, WeightsError, unknown_name, whole_number
+from nlreid.errors import InputError, NLReIDError, WeightsError, unknown_name, whole_number
 from nlreid.hub.fetching.fetch import fetch, fetch_hub
 from nlreid.hub.table.config import PERSONS, Config
 from nlreid.hub.table.manifest import Entry, entries_of
@@ -90,7 +90,7 @@ def create_model(
     if source.kind == "random":
         return assemble(model_name, spec, kind, num_classes)
     differs = config is None or "non_local" in overrides
-    model = assemble(model_name, spec, kind, num_classes, "awaited", fresh_blocks=differs)
+    model = _assembled(model_name, spec, kind, num_classes, differs, place if config and not overrides else "")
     blocks = _blocks(own, model, differs) if config is not None else frozenset()
     if source.kind == "entry" and source.entry is not None:
         checkpoint, place = _fetched(model, source.entry, blocks)
@@ -170,6 +170,15 @@ def _inherited(name: str, spec: ModelSpec, head: str, num_classes: int, override
     model = assemble(name, spec, head, num_classes, model2d)
     model.loaded = LoadReport(f"timm, {origin(model2d)}", tuple(sorted(fresh(model))))
     return model
+
+
+def _assembled(name: str, spec: ModelSpec, head: str, num_classes: int, fresh_blocks: bool, place: str) -> VideoReID:
+    try:
+        return assemble(name, spec, head, num_classes, "awaited", fresh_blocks=fresh_blocks)
+    except (NLReIDError, RuntimeError) as error:  # torch's, where a config asks for more memory than there is
+        if not place:
+            raise
+        raise WeightsError(f"{place}: its config describes no network that can be built here: {error}") from error
 
 
 def _blocks(own: ModelSpec, model: VideoReID, differs: bool) -> frozenset[str]:

@@ -40,9 +40,12 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, blo
         missing = _load_2d(model, checkpoint, init) if checkpoint.is_2d else _load_whole(model, checkpoint, blocks)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
+    classes = 0 if "head.classifier.weight" in missing else model.num_classes
     config = checkpoint.config
     licence, task = (config.licence, config.task) if config is not None else ("", "")
-    return LoadReport(str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)), checkpoint.sha256, licence, task)
+    return LoadReport(
+        str(checkpoint.path), tuple(sorted(missing)), tuple(sorted(dropped)), checkpoint.sha256, licence, task, classes
+    )
 
 
 def check_fit(model: VideoReID, checkpoint: Checkpoint, *, blocks: Collection[str] = ()) -> set[str]:
@@ -107,16 +110,15 @@ def _load_2d(model: VideoReID, checkpoint: Checkpoint, init: Init) -> set[str]:
         raise WeightsError(f"holds 2D weights, and plan {plan.name!r} cannot inherit any ({plan.source})")
     check_finite(checkpoint.tensors)
     # of the network's type before they are divided: half precision would round every slice
-    tensors = {name: tensor.to(_type_in(model, tensor)) for name, tensor in checkpoint.tensors.items()}
+    own = next(model.parameters()).dtype
+    tensors = {
+        name: tensor.to(own if tensor.is_floating_point() else tensor.dtype) for name, tensor in checkpoint.tensors.items()
+    }
     try:
         load_inflated(model.backbone, tensors, init)
     except WeightsError as error:
         raise WeightsError(f"{error}; is it a checkpoint of {model.name!r}?") from error
     return fresh(model)
-
-
-def _type_in(model: VideoReID, tensor: Tensor) -> torch.dtype:
-    return next(model.parameters()).dtype if tensor.is_floating_point() else tensor.dtype
 
 
 def _dropped(model: VideoReID, checkpoint: Checkpoint) -> set[str]:

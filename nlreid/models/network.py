@@ -23,6 +23,7 @@ class LoadReport:
         dropped: Tensors of the source that the model has no use for and that may be dropped: a classifier.
         sha256: Of the file that was read; empty where there was none.
         licence: SPDX identifier of the licence that the weights come under; empty where it is not known.
+        num_classes: Outputs of the classifier that came with them; 0 where none did.
         task: What they were trained for, one of `nlreid.hub.table.config.TASKS`; empty where it is not known.
     """
 
@@ -32,6 +33,7 @@ class LoadReport:
     sha256: str = field(default="", compare=False)
     licence: str = field(default="", compare=False)
     task: str = field(default="", compare=False)
+    num_classes: int = field(default=0, compare=False)
 
 
 class VideoReID(nn.Module):

@@ -13,6 +13,7 @@ from nlreid.hub.reading.tensor_file import on_meta
 from nlreid.hub.table.config import Config
 from nlreid.hub.table.manifest import Entry, manifest
 from nlreid.inflation.plans import resolve_plan
+from nlreid.inflation.weights import check_init
 from nlreid.models.backbone2d import check_backbone
 from nlreid.models.checkpoint import Checkpoint, head_of
 from nlreid.models.guess import guess_entries
@@ -76,7 +77,8 @@ def spec_of(config: Config, place: object) -> ModelSpec:
         spec = model_spec(config.architecture).override({**config.overrides, "clip": config.clip})
         check_backbone(spec.backbone)
         resolve_plan(spec.plan)
-    except NLReIDError as error:
+        check_init(spec.init)
+    except (NLReIDError, TypeError) as error:  # a value of JSON can be of a type that nobody expects
         raise WeightsError(f"{place}: its config does not fit this version of nlreid: {error}") from error
     return spec
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from nlreid.errors import InputError, WeightsError
 from nlreid.hub.table.config import ACTIONS, PERSONS, Config
-from nlreid.hub.table.manifest import manifest
 from nlreid.inflation.plans import resolve_plan
 from nlreid.layers.heads import HEADS, LinearHead
 from nlreid.models.network import VideoReID
@@ -65,9 +64,9 @@ def head_kind(model: VideoReID) -> str:
 
 def task_of(model: VideoReID) -> str:
     """What a model's classifier was trained for: actions where it came whole with a checkpoint of actions, else persons."""
+    whole = head_kind(model) == "linear" and model.num_classes > 0 and model.num_classes == model.loaded.num_classes
     fresh = "head.classifier.weight" in model.loaded.missing
-    whole = head_kind(model) == "linear" and model.num_classes > 0 and not fresh and _has_the_classes_of_its_name(model)
-    return ACTIONS if model.loaded.task == ACTIONS and whole else PERSONS
+    return ACTIONS if model.loaded.task == ACTIONS and whole and not fresh else PERSONS
 
 
 def origin_of(model: VideoReID) -> Mapping[str, Any]:
@@ -79,12 +78,6 @@ def origin_of(model: VideoReID) -> Mapping[str, Any]:
     name = model.name if "." in model.name else ""
     known = {"name": name, "note": f"initialised from {source}", "sha256": loaded.sha256, "licence": loaded.licence}
     return {key: value for key, value in known.items() if value}
-
-
-def _has_the_classes_of_its_name(model: VideoReID) -> bool:
-    """Whether the classifier is as large as that of the checkpoint it is named after; one replaced by hand seldom is."""
-    entry = manifest().get(model.name)
-    return entry is None or entry.num_classes == model.num_classes
 
 
 def _check_config(config: Config) -> None:

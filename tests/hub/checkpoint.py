@@ -86,7 +86,6 @@ def main(route: str, address: str) -> None:
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
 
-    constants.DOWNLOAD_CHUNK_SIZE = 1000  # what has arrived is written soon, also of a small file
     get = from_hub() if route == "hub" else from_publishers(address)
     get_session().get(f"{constants.ENDPOINT}/ready")  # whoever waits for this process sees that it begins now
     sys.stdout.write(str(get()))

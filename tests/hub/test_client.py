@@ -68,6 +68,13 @@ CASES = [
     (http.ConnectError("[Errno 111]"), "no connection (ConnectError: [Errno 111]); check network, proxy and HF_ENDPOINT (now "),
     (http.ProxyError("no"), "no connection (ProxyError: no); check network, proxy"),
     (http.ConnectTimeout("no"), "no connection (ConnectTimeout: no); check network, proxy"),
+    (http.TooManyRedirects("no"), "the address leads in a circle, or to what is no address of the web (TooManyRedirects: no)"),
+    (http.UnsupportedProtocol("ftp"), "no address of the web (UnsupportedProtocol: ftp); check HF_ENDPOINT (now "),
+    (http.InvalidURL("no"), "no address of the web (InvalidURL: no); check HF_ENDPOINT (now "),
+    (
+        ValueError("too large to be downloaded using the regular download method. Install `hf_xet`"),
+        "announces more bytes than any",
+    ),
     (http.ReadTimeout("no"), "the server stopped answering; try again, with a larger HF_HUB_DOWNLOAD_TIMEOUT"),
     (http.ReadError("no"), "the connection broke off (ReadError: no); try again"),
     (http.RemoteProtocolError("no"), "the connection broke off (RemoteProtocolError: no); try again"),

@@ -19,18 +19,17 @@ def get(hub, folder):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    changes=st.lists(st.sampled_from(VERSIONS), max_size=6),
-    before=st.sampled_from(["hold", "truncate"]),
+    changes=st.lists(st.tuples(st.sampled_from(VERSIONS), st.sampled_from(VERSIONS)), max_size=5),
     knows=st.fixed_dictionaries({name: st.booleans() for name in ("ranges", "conditions", "etags", "heads")}),
 )
-def test_two_versions_are_never_put_together(hub, tmp_path, changes, before, knows):
+def test_two_versions_are_never_put_together(hub, tmp_path, changes, knows):
     for name, value in knows.items():
         setattr(hub, name, value)
     hub.faults.clear()
     hub.files["walker.pth"] = VERSIONS[0]
-    for content in changes:  # each a connection that breaks off, or an answer that comes late, and another version afterwards
-        hub.fail("GET", "^/files/", before, times=1, then=lambda new=content: hub.files.update({"walker.pth": new}))
-        before = "truncate"
+    for sent, afterwards in changes:  # each a connection that breaks off
+        publish = (lambda content=content: hub.files.update({"walker.pth": content}) for content in (sent, afterwards))
+        hub.fail("GET", "^/files/", "truncate", times=1, first=next(publish), then=next(publish))
     part = get(hub, tmp_path)
     assert part.read_bytes() in VERSIONS
     assert list(tmp_path.iterdir()) == [part]
@@ -54,8 +53,16 @@ def test_parts_that_earlier_downloads_left(hub, tmp_path, versions, conditions):
     part.unlink()
 
 
-def test_a_server_that_breaks_off_each_time_is_given_up(hub, tmp_path):
-    hub.files["walker.pth"], hub.ranges = VERSIONS[0], False
+def test_bytes_of_another_version_than_was_asked_about_are_not_continued_as_that_one(hub, tmp_path):
+    hub.files["walker.pth"] = VERSIONS[0]
+    publish = (lambda: hub.files.update({"walker.pth": VERSIONS[1]}), lambda: hub.files.update({"walker.pth": VERSIONS[0]}))
+    hub.fail("GET", "^/files/", "truncate", times=1, first=publish[0], then=publish[1])
+    assert get(hub, tmp_path).read_bytes() == VERSIONS[0]
+
+
+@pytest.mark.parametrize("etags", [True, False])
+def test_a_server_that_breaks_off_each_time_is_given_up(hub, tmp_path, etags):
+    hub.files["walker.pth"], hub.ranges, hub.etags = VERSIONS[0], False, etags
     hub.fail("GET", "^/files/", "truncate")
     with pytest.raises(DownloadError, match=r"the connection broke off .* try again"):
         get(hub, tmp_path)
@@ -79,6 +86,14 @@ def test_what_comes_compressed_and_breaks_off_is_not_continued(hub, tmp_path, me
     hub.faults[1].then = hub.faults.pop
     assert get(hub, tmp_path).read_bytes() == VERSIONS[0]
     assert {request.range for request in hub.asked("GET", "^/files/")} == {None}
+
+
+def test_a_part_that_comes_compressed_is_not_put_behind_another(hub, tmp_path):
+    hub.files["walker.pth"] = VERSIONS[0]
+    hub.fail("GET", "^/files/", "truncate", times=1)
+    hub.fail("GET", "^/files/", "gzip")
+    assert get(hub, tmp_path).read_bytes() == VERSIONS[0]
+    assert [request.range for request in hub.asked("GET", "^/files/")] == [None, f"bytes={SIZE // 2}-", None]
 
 
 def test_a_server_that_sends_a_part_unasked(hub, tmp_path):

@@ -37,8 +37,8 @@ class Fault:
 
     `kind` is a status, or one of: `reset` (no answer), `truncate` (half of the body, after which `then` is called), `tamper`
     (another last byte), `gated`, `no etag`, `odd etag` (no hash), `no commit`, `hold` (`then` is called before the answer),
-    `stall` (`then` is called after half of the body), `gzip` (compressed unasked), `says` (the answer as it is). `headers` and
-    `reason` replace those of the answer. It happens `times` times, or always.
+    `stall` (`then` is called after half of the body), `gzip` (compressed unasked), `says` (the answer as it is). `first` is
+    called before any answer; `headers` and `reason` replace those of the answer. It happens `times` times, or always.
     """
 
     method: str
@@ -46,6 +46,7 @@ class Fault:
     kind: int | str
     then: Callable[[], Any] = lambda: None
     times: int | None = None
+    first: Callable[[], Any] = lambda: None
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
 
@@ -134,6 +135,8 @@ class Handler(BaseHTTPRequestHandler):
         self.query, self.data = parse_qs(url.query), self._body()  # unread, a body would be taken for the next request
         self.fault = next((fault for fault in self.server.faults if fault.applies(self.command, url.path)), None)
         kind = self.fault.kind if self.fault else None
+        if self.fault:
+            self.fault.first()
         if kind == "hold":
             self._note(0)
             self.fault.then()

@@ -172,7 +172,7 @@ def test_what_a_model_was_loaded_from_is_said_without_the_way_to_it(tmp_path):
 def test_the_classifier_of_an_action_checkpoint_stays_one_of_actions(tmp_path, reset, task):
     model = trained("test_mc3", "linear", 400)
     assert config_of(save_pretrained(model, tmp_path / "fresh", card=CARD)).task == PERSONS
-    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", task=ACTIONS)
+    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", task=ACTIONS, num_classes=400)
     if reset:
         model.reset_classifier(400)
         assert model.loaded.missing == ("head.classifier.bias", "head.classifier.weight")
@@ -190,7 +190,7 @@ def test_the_classifier_of_an_action_checkpoint_stays_one_of_actions(tmp_path, r
 def test_a_classifier_replaced_by_hand_is_not_that_of_the_name(classes, task):
     model = trained("test_mc3", "linear", classes)
     model.name = "mc3_18.torchvision"  # which has 400
-    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", task=ACTIONS)
+    model.loaded = LoadReport("https://download.pytorch.org/models/mc3_18-a90a0ba3.pth", task=ACTIONS, num_classes=400)
     assert task_of(model) == task
 
 
