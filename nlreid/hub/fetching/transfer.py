@@ -84,13 +84,13 @@ class Transfer:
         failures = furthest = 0
         while True:
             begin = self._begin()
-            furthest = max(furthest, begin)
             if begin and begin == self.version.size:
                 return self._show(begin)
             try:
                 return self._receive(begin)
             except _BROKEN as error:
-                failures = 0 if self._size() > furthest else failures + 1
+                reached = self._size()
+                failures, furthest = (0, reached) if reached > max(begin, furthest) else (failures + 1, furthest)
                 if failures > _TRIES:
                     raise
                 logger.warning("%s: %s: %s; going on where it broke off", self.url, type(error).__name__, shorten(str(error)))
