@@ -6,7 +6,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import nlreid
 from nlreid.cli import convert, embed, info, models, search, weights
@@ -37,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: With 2 if the arguments cannot be understood, with 0 after `--help` and `--version`.
     """
-    _show_warnings()
     arguments = build_parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        with _warnings_shown():
+            arguments.run(arguments)
         print(end="", flush=True)  # a broken pipe shows here, not while Python shuts down
     except NLReIDError as error:
         print(f"nlreid: error: {error}", file=sys.stderr)
@@ -53,10 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _show_warnings() -> None:
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
     """The library's warnings on standard error; other libraries show theirs as they like."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("nlreid: %(message)s"))
     logger = logging.getLogger("nlreid")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("nlreid: %(message)s"))
-        logger.addHandler(handler)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

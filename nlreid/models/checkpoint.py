@@ -24,6 +24,7 @@ class Checkpoint:
         config: What the file, or its entry in the table of weights, says that they are; `None` where nothing does.
         dropped: Names of the file's tensors that its conversion left out, as declared.
         sha256: Of the file.
+        remark: What whoever uses it should be told, if it is used.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Checkpoint:
     config: Config | None = None
     dropped: tuple[str, ...] = ()
     sha256: str = ""
+    remark: str = ""
 
     @cached_property
     def is_2d(self) -> bool:

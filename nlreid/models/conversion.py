@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from nlreid.errors import WeightsError, unknown_name
@@ -17,6 +18,8 @@ from nlreid.models.load import check_finite, check_fit
 from nlreid.models.pretrained import aliases
 from nlreid.models.read import read_checkpoint
 from nlreid.models.zoo import model_spec
+
+logger = logging.getLogger(__name__)
 
 
 def convert_file(source: str, path: Path) -> Checkpoint:
@@ -56,6 +59,8 @@ def convert_file(source: str, path: Path) -> Checkpoint:
         model = assemble(entry.name, spec, "linear", entry.num_classes, "awaited", device="meta")
         check_fit(model, checkpoint, blocks=model.state_dict().keys())
     check_finite(checkpoint.tensors)
+    if checkpoint.remark:
+        logger.warning(checkpoint.remark)
     return checkpoint
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 
 import torch
@@ -13,6 +14,8 @@ from nlreid.inflation.weights import Init, load_inflated
 from nlreid.models.checkpoint import Checkpoint, head_of, is_whole_head
 from nlreid.models.guess import guess_model
 from nlreid.models.network import LoadReport, VideoReID
+
+logger = logging.getLogger(__name__)
 
 
 def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, blocks: Collection[str] = ()) -> LoadReport:
@@ -40,6 +43,8 @@ def load_checkpoint(model: VideoReID, checkpoint: Checkpoint, init: Init, *, blo
         missing = _load_2d(model, checkpoint, init) if checkpoint.is_2d else _load_whole(model, checkpoint, blocks)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint.path}: {error}") from error
+    if checkpoint.remark:
+        logger.warning(checkpoint.remark)
     classes = 0 if "head.classifier.weight" in missing else model.num_classes
     config = checkpoint.config
     licence, task = (config.licence, config.task) if config is not None else ("", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from nlreid.hub.table.config import Config
 from nlreid.hub.table.manifest import Entry
 from nlreid.models.checkpoint import Checkpoint
 from nlreid.models.variants import check_config, entry_of_file
-
-logger = logging.getLogger(__name__)
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -61,11 +58,10 @@ def _converted(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, entry:
         conversion = recipe.convert(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
+    remark = ""
     if found.wrong and entry is not None:
-        logger.warning(
-            "%s: %s: not the file that %s has; it is taken as it is, since it was given", path, found.wrong, entry.url
-        )
-    return Checkpoint(path, conversion.tensors, known, conversion.dropped, found.sha256)
+        remark = f"{path}: {found.wrong}: not the file that {entry.url} has; it is taken as it is, since it was given"
+    return Checkpoint(path, conversion.tensors, known, conversion.dropped, found.sha256, remark)
 
 
 def _one_config(path: Path, beside: Config | None, within: Config | None) -> Config | None:
