@@ -97,19 +97,17 @@ def entry_of_file(path: Path, tensors: Mapping[str, Tensor], recipe: Recipe, ent
         WeightsError: If none was asked for, or one of another layout, or the file is known to be that of another.
     """
     published = [other for other in manifest().values() if _is_file_of(other, sha256)]
-    fitting = published or guess_entries(recipe, tensors)
-    names = " or ".join(f"create_model({other.name!r}, pretrained=…)" for other in fitting)
-    way = f"; {names} takes it" if names else ""
+    wrong = ""
     if entry is None:
-        raise WeightsError(
-            f"{path}: a checkpoint in the layout of {recipe.name!r}, whose networks are variants with names of their own{way}"
-        )
-    if entry.recipe != recipe.name:
-        raise WeightsError(
-            f"{path}: a checkpoint in the layout of {recipe.name!r}, and {entry.name} wants that of {entry.recipe!r}{way}"
-        )
-    if published and entry not in published:
-        raise WeightsError(f"{path}: by its checksum the file of {published[0].name}, and {entry.name} was asked for{way}")
+        wrong = f"a checkpoint in the layout of {recipe.name!r}, whose networks are variants with names of their own"
+    elif entry.recipe != recipe.name:
+        wrong = f"a checkpoint in the layout of {recipe.name!r}, and {entry.name} wants that of {entry.recipe!r}"
+    elif published and entry not in published:
+        wrong = f"by its checksum the file of {published[0].name}, and {entry.name} was asked for"
+    if entry is None or wrong:
+        fitting = published or guess_entries(recipe, tensors)
+        names = " or ".join(f"create_model({other.name!r}, pretrained=…)" for other in fitting)
+        raise WeightsError(f"{path}: {wrong}" + (f"; {names} takes it" if names else ""))
     return entry
 
 
