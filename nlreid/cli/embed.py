@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
         people = replace(people, model=f"{people.model}, seed {arguments.seed}")
     people.save(arguments.output)
     if not arguments.quiet:
-        for line in filter(None, [_summary(arguments, report)]):
-            print(line)
+        if summary := _summary(arguments, report):
+            print(summary)
         print(f"{arguments.output}: {len(people)} embeddings of {people.features.shape[1]} values ({people.model})")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from nlreid.errors import WeightsError, unknown_name
 from nlreid.hub.convert import RECIPES, Recipe
-from nlreid.hub.fetching.verify import verify
 from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.reading.tensor_file import on_meta
 from nlreid.hub.table.manifest import Entry, manifest
@@ -49,11 +51,11 @@ def convert_file(source: str, path: Path) -> Checkpoint:
     if not recipe.recognises(shapes):
         others = [f"; it looks like one of {other.name!r}" for other in RECIPES.values() if other.recognises(shapes)]
         raise WeightsError(f"{path}: not a checkpoint in the layout of {recipe.name!r}" + "".join(others))
+    del tensors  # their shapes have said what the file is; it is read for good below
     if recipe.is_2d:
-        conversion = recipe.convert(tensors)
-        checkpoint = Checkpoint(path, conversion.tensors, dropped=conversion.dropped, sha256=verify(path, {}).sha256)
+        checkpoint = read_checkpoint(path)
     else:
-        entry = entry or _only_entry(path, recipe)
+        entry = entry or _only_entry(path, recipe, shapes)
         checkpoint = read_checkpoint(path, entry)
         spec = model_spec(entry.model).override(entry.overrides)
         model = assemble(entry.name, spec, "linear", entry.num_classes, "awaited", device="meta")
@@ -64,9 +66,8 @@ def convert_file(source: str, path: Path) -> Checkpoint:
     return checkpoint
 
 
-def _only_entry(path: Path, recipe: Recipe) -> Entry:
-    tensors = read_tensors(path)
-    fitting = guess_entries(recipe, tensors)
+def _only_entry(path: Path, recipe: Recipe, shapes: Mapping[str, Tensor]) -> Entry:
+    fitting = guess_entries(recipe, shapes)
     if len(fitting) == 1:
         return fitting[0]
     names = [entry.name for entry in fitting or manifest().values() if entry.recipe == recipe.name]
