@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,33 @@ from PIL import Image, ImageOps
 from nlreid.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+class FramePaths(Sequence[Path]):
+    """The image files of one tracklet, as their folder and their names: a million whole paths would take a gigabyte.
+
+    Args:
+        folder: Where they lie.
+        names: Their names, in time order.
+    """
+
+    __slots__ = ("folder", "names")
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder = folder
+        self.names = tuple(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> FramePaths: ...
+    def __getitem__(self, index: int | slice) -> Path | FramePaths:
+        if isinstance(index, slice):
+            return FramePaths(self.folder, self.names[index])
+        return self.folder / self.names[index]
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -1,0 +1,99 @@
+"""MATLAB files, as the data sets of this field describe themselves: arrays by name, read through SciPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlreid.errors import DataError, import_extra, shorten
+
+_LARGEST = 2**53  # every whole number up to it is a double
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5_PLACES = (0, 512)  # MATLAB puts a header of 512 bytes before it
+
+
+def read_mat(path: Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of a MATLAB file of version 4, 6 or 7, by name.
+
+    Only compressed files (MATLAB's default) carry checksums: changed bytes in another may go unseen, or crash SciPy.
+
+    Args:
+        path: The file.
+        names: Read only these, as far as the file has them; None reads all.
+
+    Raises:
+        DataError: If the file is missing, damaged, or no MATLAB file; also if it is of version 7.3, which is HDF5 and
+            which SciPy does not read: the message says how to convert it.
+        MissingExtraError: If SciPy is not installed.
+    """
+    scipy_io = import_extra("scipy.io", "datasets")
+    _refuse_hdf5(path)
+    try:
+        content: dict[str, NDArray[Any]] = scipy_io.loadmat(path, appendmat=False, variable_names=names)
+    except Exception as error:  # a damaged file raises whatever its bytes lead to, in SciPy, NumPy or zlib
+        raise DataError(
+            f"{path}: not a whole MATLAB file ({type(error).__name__}: {error}); unpack or download it again"
+        ) from error
+    return {name: array for name, array in content.items() if not name.startswith("__")}
+
+
+def variable(path: Path, names: Sequence[str]) -> NDArray[Any]:
+    """One array of a MATLAB file.
+
+    Args:
+        path: The file.
+        names: What the array may be called; the first of them that the file has is taken.
+
+    Raises:
+        DataError: If the file cannot be read (see `read_mat`) or has none of the names.
+        MissingExtraError: If SciPy is not installed.
+    """
+    content = read_mat(path, names)
+    for name in names:
+        if name in content:
+            return content[name]
+    found = ", ".join(sorted(read_mat(path))) or "none"
+    raise DataError(f"{path}: has no variable {' or '.join(map(repr, names))}; its variables: {shorten(found)}")
+
+
+def whole_numbers(path: Path, names: Sequence[str]) -> NDArray[np.int64]:
+    """One array of a MATLAB file, which stores whole numbers as floating-point ones unless told otherwise.
+
+    Args:
+        path: The file.
+        names: What the array may be called, see `variable`.
+
+    Raises:
+        DataError: See `variable`; also if the array is empty or not of whole numbers.
+        MissingExtraError: If SciPy is not installed.
+    """
+    array = variable(path, names)
+    if not _is_whole(array):
+        raise DataError(f"{path}: {names[0]!r} holds whole numbers; this one is {array.dtype} of shape {array.shape}")
+    return array.astype(np.int64)
+
+
+def _is_whole(array: NDArray[Any]) -> bool:
+    if array.dtype.kind not in "iuf" or not array.size:
+        return False
+    small = bool(array.min() >= -_LARGEST and array.max() <= _LARGEST)  # neither is true of NaN
+    return small and bool((array == np.rint(array)).all())
+
+
+def _refuse_hdf5(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(max(_HDF5_PLACES) + len(_HDF5))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if any(start.startswith(_HDF5, place) for place in _HDF5_PLACES):
+        raise DataError(
+            f"{path}: a MATLAB file of version 7.3 (HDF5), which SciPy does not read; save it as version 7: in MATLAB, "
+            f"x = load('{path.name}'); save('{path.name}', '-struct', 'x', '-v7'); or in Python with h5py, "
+            f"x = {{k: v[()].T for k, v in h5py.File('{path.name}').items() if getattr(v, 'dtype', object) != object}}; "
+            f"scipy.io.savemat('{path.name}', x)"
+        )
