@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
     others = torch.tensor([index for index in range(len(gallery)) if index != own], dtype=torch.long)
     if not len(others):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")
-    similarity, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
+    distances, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
     print(f"query: track {arguments.query} ({_span(people, row)})")
     print(f"{'rank':>4}  {'track':12} {'cosine':>7}  frames")
-    for rank, (value, index) in enumerate(zip(similarity[0].tolist(), others[ranked[0]].tolist(), strict=True), start=1):
-        print(f"{rank:4}  {gallery.tracks[index].name:12} {value:7.4f}  {_span(gallery, index)}")
+    for rank, (value, index) in enumerate(zip(distances[0].tolist(), others[ranked[0]].tolist(), strict=True), start=1):
+        print(f"{rank:4}  {gallery.tracks[index].name:12} {1 - value:7.4f}  {_span(gallery, index)}")
 
 
 def _span(people: Embeddings, row: int) -> str:

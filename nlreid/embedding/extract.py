@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nlreid.data.clips import consecutive
+from nlreid.data.clips import dense
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings, TrackInfo
@@ -31,13 +32,13 @@ def embed(
     """Embed tracklets: divide each into consecutive clips, embed them, average, scale to length one.
 
     Clips have `model.clip_spec.frames` frames and do not overlap; a short rest is stretched in time (see
-    `nlreid.data.clips.consecutive`). Tracklets are taken one at a time, and let go as soon as their clips are made, so that an
+    `nlreid.data.clips.dense`). Tracklets are taken one at a time, and let go as soon as their clips are made, so that an
     iterator over a long video needs the memory of a batch. Clips of several tracklets share a batch; the batch size changes
     results by no more than rounding.
 
     Args:
         model: The network. It runs in evaluation mode; it and each of its parts are left in the mode that they were in.
-        tracklets: What to embed; names are unique.
+        tracklets: What to embed; names are unique. All have a pid, or none; the same for camids.
         batch_size: Clips that run together.
         device: Where to run; the model is moved there. By default where it is.
         autocast: `torch.bfloat16` or `torch.float16` runs the network in mixed precision.
@@ -47,8 +48,8 @@ def embed(
         One float32 row of length one for each tracklet, in the order given, on the CPU.
 
     Raises:
-        InputError: If a name comes twice, `batch_size` is below 1, there is no tracklet, `device` or `autocast` cannot be
-            used, or an embedding is zero or not finite.
+        InputError: If a name comes twice, only some tracklets have labels, `batch_size` is below 1, there is no tracklet,
+            `device` or `autocast` cannot be used, or an embedding is zero or not finite.
         DataError: If a picture cannot be read.
     """
     if batch_size < 1:
@@ -60,11 +61,11 @@ def embed(
     sums = _Sums()
     counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
     with closing(counted), evaluating(model), torch.inference_mode():
-        for clips, rows in _batches(counted, model, batch_size, sums.tracks):
+        for clips, rows in _batches(counted, model, batch_size, sums):
             sums.add(_run(model, clips, autocast), rows)
     if not sums.tracks:
         raise InputError("there is no tracklet to embed")
-    return Embeddings(sums.normalised(), tuple(sums.tracks), _maker(model))
+    return Embeddings(sums.normalised(), sums.labels("pid"), sums.labels("camid"), tuple(sums.tracks), _maker(model))
 
 
 def _maker(model: VideoReID) -> str:
@@ -79,6 +80,25 @@ class _Sums:
 
     tracks: list[TrackInfo] = field(default_factory=list)
     features: list[Tensor] = field(default_factory=list)
+    known: list[tuple[int | None, int | None]] = field(default_factory=list)  # pid and camid of each
+
+    def begin(self, tracklet: Tracklet) -> int:
+        """Make a row for a tracklet, if what is known about it is what is known about the others."""
+        facts = (tracklet.pid, tracklet.camid)
+        if self.known and [fact is None for fact in facts] != [fact is None for fact in self.known[0]]:
+            first, own = (f"pid {pid} and camid {camid}" for pid, camid in (self.known[0], facts))
+            raise InputError(
+                f"either all tracklets have a pid (and camid) or none has; "
+                f"{self.tracks[0].name!r} has {first}, {tracklet.name!r} has {own}"
+            )
+        numbers = tracklet.frame_numbers or (None,)
+        self.tracks.append(TrackInfo(tracklet.name, len(tracklet), numbers[0], numbers[-1]))
+        self.known.append(facts)
+        return len(self.tracks) - 1
+
+    def labels(self, kind: Literal["pid", "camid"]) -> Tensor | None:
+        values = [facts[kind == "camid"] for facts in self.known]
+        return None if None in values else torch.tensor(values)
 
     def add(self, embeddings: Tensor, rows: list[int]) -> None:
         for embedding, row in zip(embeddings, rows, strict=True):
@@ -106,7 +126,7 @@ class _Sums:
 
 
 def _batches(
-    tracklets: Iterable[Tracklet], model: VideoReID, batch_size: int, tracks: list[TrackInfo]
+    tracklets: Iterable[Tracklet], model: VideoReID, batch_size: int, sums: _Sums
 ) -> Iterator[tuple[list[Tensor], list[int]]]:
     clips: list[Tensor] = []
     rows: list[int] = []
@@ -119,10 +139,10 @@ def _batches(
         if tracklet.name in names:
             raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
         names.add(tracklet.name)
-        tracks.append(_info(tracklet))
+        row = sums.begin(tracklet)
         for clip in _clips(tracklet, model):
             clips.append(clip)
-            rows.append(len(tracks) - 1)
+            rows.append(row)
             if len(clips) == batch_size:
                 yield clips, rows
                 clips, rows = [], []
@@ -134,7 +154,7 @@ def _batches(
 def _clips(tracklet: Tracklet, model: VideoReID) -> Iterator[Tensor]:
     spec = model.clip_spec
     transform = spec.transform()
-    for indices in consecutive(len(tracklet), max(spec.frames, model.backbone.min_frames)):
+    for indices in dense(len(tracklet), max(spec.frames, model.backbone.min_frames)):
         yield transform(tracklet.read(indices, spec.size))  # (3, t, h, w)
 
 
@@ -145,8 +165,3 @@ def _run(model: VideoReID, clips: list[Tensor], autocast: torch.dtype | None) ->
         output = model(batch)
     embedding: Tensor = output.embedding
     return embedding.float().cpu()
-
-
-def _info(tracklet: Tracklet) -> TrackInfo:
-    numbers = tracklet.frame_numbers or (None,)
-    return TrackInfo(tracklet.name, len(tracklet), numbers[0], numbers[-1], tracklet.pid, tracklet.camid)

@@ -14,7 +14,7 @@ FEATURES = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, -0.6]])
 @pytest.fixture
 def people(tmp_path):
     path = tmp_path / "people.safetensors"
-    Embeddings(FEATURES, TRACKS, "m").save(path)
+    Embeddings(FEATURES, tracks=TRACKS, model="m").save(path)
     return path
 
 
@@ -38,7 +38,7 @@ def test_top_limits_it(capsys, people):
 
 def test_another_file_is_looked_through_whole(capsys, people, tmp_path):
     other = tmp_path / "other"
-    Embeddings(FEATURES[[1, 0]], (TrackInfo("7", 3), TrackInfo("8", 4)), "m").save(other)
+    Embeddings(FEATURES[[1, 0]], tracks=(TrackInfo("7", 3), TrackInfo("8", 4)), model="m").save(other)
     _, rows = ranking(capsys, people, "--query", "7", "--in", other)
     assert [(row[1], row[2]) for row in rows] == [("8", "1.0000"), ("7", "0.6000")]
 
@@ -64,16 +64,16 @@ def test_files_that_cannot_be_searched(people, tmp_path, refused):
 
 def test_what_cannot_be_compared_is_refused(people, tmp_path, refused):
     other = tmp_path / "other"
-    Embeddings(FEATURES, TRACKS, "n").save(other)
+    Embeddings(FEATURES, tracks=TRACKS, model="n").save(other)
     assert "different models cannot be compared: 'm' and 'n'" in refused("search", people, "--query", "7", "--in", other)
-    Embeddings(torch.eye(3), TRACKS, "m").save(other)
+    Embeddings(torch.eye(3), tracks=TRACKS, model="m").save(other)
     assert "have one d; got (1, 2) and (3, 3)" in refused("search", people, "--query", "7", "--in", other)
 
 
 def test_nobody_to_compare_with(tmp_path, people, refused):
     alone, nobody = tmp_path / "alone", tmp_path / "nobody"
-    Embeddings(FEATURES[:1], TRACKS[:1], "m").save(alone)
-    Embeddings(FEATURES[:0], (), "m").save(nobody)
+    Embeddings(FEATURES[:1], tracks=TRACKS[:1], model="m").save(alone)
+    Embeddings(FEATURES[:0], model="m").save(nobody)
     assert f"{alone} holds no track other than '7'" in refused("search", alone, "--query", "7")
     assert f"{nobody} holds no track other than '7'" in refused("search", people, "--query", "7", "--in", nobody)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import nlreid
 from nlreid import Tracklet, embed
-from nlreid.data.clips import consecutive
+from nlreid.data.clips import dense
 from nlreid.embedding import TrackInfo
 from nlreid.errors import DataError, InputError
 
@@ -43,7 +43,7 @@ def one_by_one(model, tracklets):
     for tracklet in tracklets:
         frames = max(model.clip_spec.frames, model.backbone.min_frames)
         embeddings = []
-        for indices in consecutive(len(tracklet), frames):
+        for indices in dense(len(tracklet), frames):
             clip = model.clip_spec.transform()(tracklet.read(indices, model.clip_spec.size))
             with torch.no_grad():
                 embeddings.append(model(clip[None].to(next(model.parameters()).dtype)).embedding[0].float())
@@ -83,8 +83,18 @@ def test_neither_batch_size_nor_order_matters(model, lengths, batch_size, order)
 
 def test_what_is_known_of_a_tracklet_is_kept(model):
     known = tracklet("7", 3, pid=np.int64(4), camid=2, frame_numbers=(11, 12, 15))
-    people = embed(model, [known, tracklet("8", 2)], progress=False)
-    assert people.tracks == (TrackInfo("7", 3, first=11, last=15, pid=4, camid=2), TrackInfo("8", 2))
+    people = embed(model, [known, tracklet("8", 2, pid=-1, camid=1)], progress=False)
+    assert people.tracks == (TrackInfo("7", 3, first=11, last=15), TrackInfo("8", 2))
+    assert (people.pids.tolist(), people.camids.tolist()) == ([4, -1], [2, 1])
+    unknown = embed(model, [tracklet("8", 2)], progress=False)
+    assert (unknown.pids, unknown.camids) == (None, None)
+
+
+@pytest.mark.parametrize("labels", [{}, {"pid": 1}, {"camid": 1}])
+def test_a_label_is_known_of_all_tracklets_or_of_none(model, labels):
+    people = [tracklet("7", 3, pid=4, camid=2), tracklet("8", 2, **labels)]
+    with pytest.raises(InputError, match="'7' has pid 4 and camid 2, '8' has pid"):
+        embed(model, people, progress=False)
 
 
 def test_tracks_shorter_than_the_plan_can_reduce_are_stretched():

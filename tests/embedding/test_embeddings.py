@@ -17,14 +17,14 @@ from nlreid.errors import DataError, InputError, UnknownNameError
 
 TRACKS = (
     TrackInfo("7", frames=8, first=3, last=10),
-    TrackInfo("cam1/Zoë", frames=5, pid=-1, camid=2),
-    TrackInfo("9", frames=1, pid=4),
+    TrackInfo("cam1/Zoë", frames=5),
+    TrackInfo("9", frames=1),
 )
 
 
 @pytest.fixture
 def people():
-    return Embeddings(torch.randn(3, 5), TRACKS, model="r3d50_nl, weights: random")
+    return Embeddings(torch.randn(3, 5), [7, -1, 4], [1, 2, 1], TRACKS, "r3d50_nl, weights: random")
 
 
 def write_raw(path, about, tensors=None):
@@ -43,9 +43,49 @@ def test_rows_are_found_by_name(people):
 
 
 def test_whole_numbers_of_numpy_and_torch_become_pythons():
-    track = TrackInfo("a", frames=np.int64(3), first=np.uint8(1), last=torch.tensor(3), pid=np.int32(-1))
-    assert track == TrackInfo("a", 3, 1, 3, -1)
-    assert {type(value) for value in (track.frames, track.first, track.last, track.pid)} == {int}
+    track = TrackInfo("a", frames=np.int64(3), first=np.uint8(1), last=torch.tensor(3))
+    assert track == TrackInfo("a", 3, 1, 3)
+    assert {type(value) for value in (track.frames, track.first, track.last)} == {int}
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor, lambda values: np.array(values, dtype=np.int16)])
+def test_labels_of_any_kind_become_int64(kind):
+    people = Embeddings(torch.eye(3), kind([7, -1, 4]), kind([1, 2, 1]))
+    assert people.pids.dtype == people.camids.dtype == torch.int64
+    assert (people.pids.tolist(), people.camids.tolist()) == ([7, -1, 4], [1, 2, 1])
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0, 3.0], [True, False, True], ["1", "2", "3"], [[1, 2, 3]], [1, None, 3], torch.eye(3), 7]
+)
+@pytest.mark.parametrize("name", ["pids", "camids"])
+def test_labels_that_are_no_whole_numbers_are_refused(name, values):
+    with pytest.raises(InputError, match=f"{name} are whole numbers"):
+        Embeddings(torch.eye(3), **{name: values})
+
+
+def test_labels_are_as_many_as_features():
+    with pytest.raises(InputError, match="camids has an entry for each of 3 features; got 2"):
+        Embeddings(torch.eye(3), camids=[1, 2])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_arrays_may_be_mapped_from_files(tmp_path, dtype):
+    np.save(tmp_path / "features.npy", np.eye(3, dtype=dtype))
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    people = Embeddings(mapped, [1, 2, 3])
+    assert people.features is mapped
+    people.save(tmp_path / "people")
+    assert Embeddings.load(tmp_path / "people").features.tolist() == np.eye(3).tolist()
+
+
+def test_rows_are_selected_with_what_is_known_about_them(people):
+    some = people.select([2, 0])
+    assert torch.equal(some.features, people.features[[2, 0]])
+    assert (some.pids.tolist(), some.camids.tolist(), some.model) == ([4, 7], [1, 1], people.model)
+    assert some.tracks == (TRACKS[2], TRACKS[0])
+    bare = Embeddings(np.eye(3)).select([1])
+    assert (bare.features.tolist(), bare.pids, bare.tracks) == ([[0, 1, 0]], None, ())
 
 
 @pytest.mark.parametrize(
@@ -55,8 +95,8 @@ def test_whole_numbers_of_numpy_and_torch_become_pythons():
         ({"name": "7", "frames": 0}, "at least 1 frame"),
         ({"name": "7", "frames": None}, "frames of a track is a whole number; got None"),
         ({"name": "7", "frames": True}, "got True"),
-        ({"name": "7", "frames": 3, "pid": 1.0}, "pid of a track is a whole number; got 1.0"),
-        ({"name": "7", "frames": 3, "camid": "1"}, "camid of a track"),
+        ({"name": "7", "frames": 3, "first": 1.0}, "first of a track is a whole number; got 1.0"),
+        ({"name": "7", "frames": 3, "last": "1"}, "last of a track"),
     ],
 )
 def test_wrong_facts_are_refused(fields, answer):
@@ -67,8 +107,12 @@ def test_wrong_facts_are_refused(fields, answer):
 @pytest.mark.parametrize(
     ("features", "tracks", "answer"),
     [
-        (torch.eye(2), TRACKS, r"a row for each of 3 tracks; got torch.float32 \(2, 2\)"),
-        (torch.eye(3).double(), TRACKS, "got torch.float64"),
+        (torch.eye(2), TRACKS, r"a row for each of 3 tracks; got \(2, 2\)"),
+        (torch.eye(3).int(), TRACKS, "got torch.int32"),
+        (np.eye(3, dtype=np.int64), TRACKS, "got int64"),
+        ([[1.0, 2.0]], TRACKS[:1], "got list"),
+        (torch.tensor([[0.0], [float("nan")], [float("inf")]]), (), "those of row 1 are not"),
+        (np.array([[0.0], [float("nan")], [float("inf")]]), (), "those of row 1 are not"),
         (torch.zeros(3), TRACKS, r"got torch.float32 \(3,\)"),
         (torch.tensor([[0.0], [float("nan")], [float("inf")]]), TRACKS, "track 'cam1/Zoë' are not"),
         (torch.eye(3), (*TRACKS[:2], TRACKS[0]), "more than once: 7$"),
@@ -76,7 +120,7 @@ def test_wrong_facts_are_refused(fields, answer):
 )
 def test_features_and_tracks_must_agree(features, tracks, answer):
     with pytest.raises(InputError, match=answer):
-        Embeddings(features, tracks)
+        Embeddings(features, tracks=tracks)
 
 
 # --- the file
@@ -95,17 +139,21 @@ number = st.none() | st.integers(-(2**60), 2**60)
 def test_the_file_holds_every_bit(tmp_path_factory, names, width, model, data):
     value = st.floats(width=32, allow_nan=False, allow_infinity=False)
     rows = [data.draw(st.lists(value, min_size=width, max_size=width)) for _ in names]
-    tracks = tuple(TrackInfo(name, data.draw(st.integers(1, 2**40)), *(data.draw(number) for _ in range(4))) for name in names)
-    before = Embeddings(torch.tensor(rows, dtype=torch.float32).reshape(len(names), width), tracks, model)
+    tracks = tuple(TrackInfo(name, data.draw(st.integers(1, 2**40)), data.draw(number), data.draw(number)) for name in names)
+    labels = st.none() | st.lists(st.integers(-(2**60), 2**60), min_size=len(names), max_size=len(names))
+    features = torch.tensor(rows, dtype=torch.float32).reshape(len(names), width)
+    before = Embeddings(features, data.draw(labels), data.draw(labels), tracks, model)
     path = tmp_path_factory.getbasetemp() / "people.safetensors"
     before.save(path)
     after = Embeddings.load(path)
     assert bits(after.features) == bits(before.features)
     assert (tuple(after.tracks), after.model) == (before.tracks, before.model)
+    for one, other in ((after.pids, before.pids), (after.camids, before.camids)):
+        assert one is other is None or one.tolist() == other.tolist()
 
 
 def test_any_tensor_of_features_can_be_saved(tmp_path, people):
-    turned = Embeddings(people.features.T.contiguous().T.requires_grad_(), TRACKS, people.model)
+    turned = Embeddings(people.features.T.contiguous().T.requires_grad_(), people.pids, people.camids, TRACKS, people.model)
     turned.save(tmp_path / "turned")
     people.save(tmp_path / "plain")
     assert (tmp_path / "turned").read_bytes() == (tmp_path / "plain").read_bytes()
@@ -182,7 +230,7 @@ def test_truncated_files_are_refused(tmp_path, people, kept):
 @given(place=st.integers(0, 250), value=st.integers(0, 255))
 def test_a_damaged_header_is_an_error_or_changes_what_it_says(tmp_path_factory, place, value):
     path = tmp_path_factory.getbasetemp() / "damaged"
-    Embeddings(torch.eye(3), TRACKS).save(path)
+    Embeddings(torch.eye(3), tracks=TRACKS).save(path)
     content = bytearray(path.read_bytes())
     content[place] = value
     path.write_bytes(content)
@@ -234,8 +282,8 @@ def test_the_raw_file_of_these_tests_is_read(tmp_path):
         ({**GOOD, "tracks": [{"name": "7", "frames": 8, "colour": "red"}]}, "colour"),
         ({**GOOD, "tracks": [{"name": 7, "frames": 8}]}, "name of a track is text"),
         ({**GOOD, "tracks": [{"name": "7", "frames": 8.5}]}, "frames of a track is a whole number"),
-        ({**GOOD, "tracks": [{"name": "7", "frames": 8, "pid": "x"}]}, "pid of a track"),
-        ({**GOOD, "tracks": []}, "a row for each of 0 tracks"),
+        ({**GOOD, "tracks": [{"name": "7", "frames": 8, "first": "x"}]}, "first of a track"),
+        ({**GOOD, "tracks": [{"name": "7", "frames": 8}, {"name": "8", "frames": 8}]}, "a row for each of 2 tracks"),
     ],
 )
 def test_descriptions_that_do_not_fit_are_refused(tmp_path, about, answer):
@@ -250,8 +298,10 @@ def test_descriptions_that_do_not_fit_are_refused(tmp_path, about, answer):
     [
         ({}, "its tensors are none"),
         ({"weights": torch.eye(1)}, "its tensors are weights"),
-        ({"features": torch.eye(1), "more": torch.eye(1)}, "its tensors are features, more"),
-        ({"features": torch.eye(1).half()}, "torch.float16"),
+        ({"features": torch.eye(1), "more": torch.eye(1)}, "its tensors are features, more; wanted are features, pids, camids"),
+        ({"features": torch.eye(1).int()}, "torch.int32"),
+        ({"features": torch.eye(1), "pids": torch.eye(1)}, "pids are whole numbers"),
+        ({"features": torch.eye(1), "pids": torch.ones(2).int()}, "an entry for each of 1 features; got 2"),
         ({"features": torch.tensor([[float("nan")]])}, "features are finite"),
     ],
 )
