@@ -1,48 +1,145 @@
-"""Nearest neighbours of embeddings, by cosine similarity."""
+"""The nearest gallery entries of each query, exactly, and where to stop believing them."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from nlreid.errors import InputError
+from nlreid.errors import real_number, whole_number
+from nlreid.evaluation.distances import Distances, Rows
+from nlreid.evaluation.labelled import Features, check_features, device_of
+
+_QUERIES = 1024  # queries that go through the gallery together
+_BLOCK = 2**19  # distances that are held at a time
+
+Allowed = Callable[[NDArray[np.int64], int, int], NDArray[np.bool_]]
+"""Which of the gallery rows start..stop some queries may have as an answer: (queries, start, stop) -> (q, stop - start)."""
 
 
-def nearest(query: Tensor, gallery: Tensor, top: int = 5) -> tuple[Tensor, Tensor]:
-    """The most similar gallery rows of each query row.
-
-    >>> nearest(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [3.0, 0.0], [1.0, 1.0]]), top=2)
-    (tensor([[1.0000, 0.7071]]), tensor([[1, 2]]))
+class Neighbours(NamedTuple):
+    """The nearest gallery entries of each query, nearest first.
 
     Args:
-        query: Floating and finite, `(q, d)`; need not be normalised, and a row of zeros is like none.
-        gallery: Of the same type, `(g, d)`.
-        top: How many to give; at most g are given.
+        distances: float64 `(q, top)`; infinity where there is no further entry.
+        rows: Their rows in the gallery, int64 `(q, top)`; -1 where there is none.
+    """
+
+    distances: Tensor
+    rows: Tensor
+
+
+def nearest(
+    query: Features,
+    gallery: Features,
+    top: int = 5,
+    *,
+    metric: Literal["euclidean", "cosine"] = "cosine",
+    threshold: float | None = None,
+) -> Neighbours:
+    """The nearest gallery rows of each query row.
+
+    >>> nearest(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [3.0, 0.0], [1.0, 1.0]]), top=2)
+    Neighbours(distances=tensor([[0.0000, 0.2929]], dtype=torch.float64), rows=tensor([[1, 2]]))
+
+    The gallery is gone through once for each 1,024 queries, in blocks, and may be mapped from a file: memory does not grow
+    with it. Answers are exact: the distances are those of float64, of equal ones the first row comes first, and they do
+    not depend on the device. Time grows with `top`, for which FAISS and the like are better once it is thousands.
+
+    Args:
+        query: Floating point and finite, `(q, d)`: a tensor or a NumPy array.
+        gallery: The same, `(g, d)`.
+        top: How many to give.
+        metric: `"cosine"`: 1 - cos, from 0 to 2; a row of zeros is at distance 1 from all. `"euclidean"`: the features as
+            they are.
+        threshold: The largest distance of an answer; beyond it a query is said to be not in the gallery. See
+            `nlreid.evaluation.threshold.calibrate`.
 
     Returns:
-        Cosine similarities `(q, min(top, g))`, falling, at least float32, and the gallery rows' indices; of equal
-        similarities the first row comes first.
+        min(top, g) answers of each query, on the CPU.
 
     Raises:
-        InputError: If shapes or types do not fit, a value is not finite, or `top` is below 1.
+        InputError: If shapes or types do not fit, a value is not finite, `top` is below 1 or `threshold` is no number.
+        UnknownNameError: If there is no such metric.
     """
-    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
-        raise InputError(f"query (q, d) and gallery (g, d) have one d; got {tuple(query.shape)} and {tuple(gallery.shape)}")
-    if not query.is_floating_point() or query.dtype != gallery.dtype:
-        raise InputError(f"query and gallery are floating point, of one type; got {query.dtype} and {gallery.dtype}")
-    if not query.isfinite().all() or not gallery.isfinite().all():
-        raise InputError("query and gallery are finite; got infinite values or NaN, which have no similarity")
-    if top < 1:
-        raise InputError(f"top is at least 1; got {top}")
-    similarity = _unit(query) @ _unit(gallery).T
-    ranked = torch.sort(similarity, dim=1, descending=True, stable=True)
-    return ranked.values[:, :top], ranked.indices[:, :top]
+    top = min(whole_number("top", top), len(check_features(query, gallery)[1]))
+    found = nearest_allowed(Distances(query, gallery, metric, device_of(query)), top)
+    if threshold is not None:
+        beyond = found.distances > real_number("threshold", threshold)
+        found.distances[beyond], found.rows[beyond] = math.inf, -1
+    return found
 
 
-def _unit(rows: Tensor) -> Tensor:
-    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    if rows.shape[1]:
-        # scaled first, so that no square overflows or vanishes
-        rows = rows / rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
-    return F.normalize(rows, dim=1)
+def nearest_allowed(distances: Distances, top: int, allowed: Allowed | None = None) -> Neighbours:
+    """The nearest allowed gallery rows of each query row.
+
+    Args:
+        distances: What to compare.
+        top: How many to give.
+        allowed: Which answers a query may have; by default all.
+
+    Raises:
+        InputError: If a feature is not finite.
+    """
+    distances.check_queries()
+    queries = np.arange(len(distances.query))
+    parts = [_Search(distances, queries[at : at + _QUERIES], top).run(allowed) for at in range(0, len(queries), _QUERIES)]
+    if not parts:
+        return Neighbours(torch.zeros(0, top, dtype=torch.float64), torch.zeros(0, top, dtype=torch.int64))
+    found, rows = (torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+    return Neighbours(found, torch.where(found < math.inf, rows, -1))
+
+
+class _Search:
+    """The answers of some queries so far."""
+
+    def __init__(self, distances: Distances, some: NDArray[np.int64], top: int) -> None:
+        self.distances, self.some, self.top = distances, some, top
+        self.query = distances.queries(some)
+        self.best = np.full((len(some), top), np.inf)
+        self.rows = np.full((len(some), top), np.iinfo(np.int64).max)
+
+    def run(self, allowed: Allowed | None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Go through the gallery."""
+        if not self.top:
+            return self.best, self.rows
+        for start, block in self.distances.blocks(max(self.top, _BLOCK // len(self.some))):
+            mask = None if allowed is None else torch.from_numpy(allowed(self.some, start, start + len(block)))
+            self._merge(*self._candidates(start, block, mask))
+        return self.best, self.rows
+
+    def _candidates(self, start: int, block: Rows, mask: Tensor | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Queries and gallery rows of the pairs that may be among the nearest."""
+        dtype = self.distances.filter_type(self.query, block)
+        values = self.distances.approximate(self.query, block, dtype)
+        if mask is not None:
+            values.masked_fill_(~mask.to(values.device), math.inf)
+        bound = self.distances.bound(self.query, float(block.lengths.max()), dtype)
+        last = torch.from_numpy(self.best[:, -1:]).to(values.device)
+        limit = self.distances.comparable(last, self.query)[:, 0] + bound
+        if last.isinf().any() and values.shape[1] >= self.top:  # so many of this block alone are nearer than that
+            here = values.topk(self.top, dim=1, largest=False).values[:, -1]
+            limit = limit.minimum(here.double() + 2 * bound)
+        near = values <= torch.nextafter(limit.to(dtype), limit.new_tensor(math.inf).to(dtype))[:, None]
+        if mask is not None:
+            near &= values < math.inf
+        row, column = near.nonzero(as_tuple=True)
+        return row.cpu().numpy(), column.cpu().numpy() + start
+
+    def _merge(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
+        touched, place = np.unique(row, return_inverse=True)
+        if not len(touched):
+            return
+        exact = self.distances.exact(self.some[row], column).numpy()
+        owners = np.concatenate([np.repeat(np.arange(len(touched)), self.top), place])
+        values = np.concatenate([self.best[touched].ravel(), exact])
+        rows = np.concatenate([self.rows[touched].ravel(), column])
+        order = np.lexsort((rows, values, owners))
+        within = np.arange(len(order)) - np.searchsorted(owners[order], owners[order])
+        kept = order[within < self.top]  # each has `top` at least: those that it had
+        self.best[touched], self.rows[touched] = values[kept].reshape(-1, self.top), rows[kept].reshape(-1, self.top)

@@ -1,0 +1,96 @@
+"""What is compared: features, and the identity and camera of each row."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nlreid.errors import InputError
+
+JUNK = -1
+"""The pid of what is no answer, right or wrong: it is left out of every ranking (MARS, Zheng et al. 2016)."""
+
+Features = Tensor | NDArray[np.floating[Any]]
+
+
+class Labels(Protocol):
+    """Anything with pids and camids."""
+
+    @property
+    def pids(self) -> Any:
+        """Identities, whole numbers `(n,)`; -1 is junk."""
+
+    @property
+    def camids(self) -> Any:
+        """Cameras, whole numbers `(n,)`."""
+
+
+class Labelled(Labels, Protocol):
+    """Anything with features, pids and camids, such as `nlreid.Embeddings`."""
+
+    @property
+    def features(self) -> Any:
+        """Floating point `(n, d)`: a tensor on any device, or a NumPy array, which may be mapped from a file."""
+
+
+def check_features(query: Any, gallery: Any) -> tuple[Features, Features]:
+    """Both as tensor or array, if they can be compared; that they are finite is seen as they are read.
+
+    Raises:
+        InputError: If one is not floating point `(n, d)`, or d differs.
+    """
+    for name, features in (("query", query), ("gallery", gallery)):
+        floating = (
+            features.is_floating_point()
+            if isinstance(features, Tensor)
+            else isinstance(features, np.ndarray) and features.dtype in (np.float16, np.float32, np.float64)
+        )
+        if not floating or features.ndim != 2 or not features.shape[1]:
+            kind = f"{getattr(features, 'dtype', type(features).__qualname__)} {tuple(np.shape(features))}"
+            raise InputError(f"features of the {name} are a floating-point tensor or NumPy array (n, d); got {kind}")
+    if query.shape[1] != gallery.shape[1]:
+        raise InputError(
+            f"features of query (q, d) and gallery (g, d) have one d; got {tuple(query.shape)} and {tuple(gallery.shape)}"
+        )
+    return query, gallery
+
+
+def check_labels(name: str, side: Labels, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pids and camids of one side.
+
+    Args:
+        name: `"query"` or `"gallery"`, for messages.
+        side: What they are of.
+        count: How many there must be.
+
+    Returns:
+        int64 `(count,)` each.
+
+    Raises:
+        InputError: If they are missing, are not whole numbers, or are not as many as there must be.
+    """
+    return _labels(name, "pids", side, count), _labels(name, "camids", side, count)
+
+
+def _labels(name: str, kind: str, side: Labels, count: int) -> NDArray[np.int64]:
+    values = getattr(side, kind, None)
+    if values is None:
+        raise InputError(
+            f"the {name} has no {kind}; evaluating needs the identity and the camera of each row: "
+            "nlreid.Embeddings(features, pids, camids)"
+        )
+    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    if array.shape != (count,) or not (array.dtype.kind in "iu" or array.size == 0):
+        raise InputError(
+            f"{kind} of the {name} are whole numbers, one for each of {count} rows; got {array.dtype} {array.shape}"
+        )
+    return array.astype(np.int64)
+
+
+def device_of(features: Features) -> torch.device:
+    """Where comparisons with these features run: where they are, if float64 is known there."""
+    return features.device if isinstance(features, Tensor) and features.device.type != "mps" else torch.device("cpu")

@@ -1,0 +1,166 @@
+"""Where the right answers of each query stand in its ranking, without ranking anything else.
+
+All scores of re-identification follow from the places of the right answers. They are few, so each block of the gallery is
+compared with their distances: how many wrong answers come before the first, the second, ... No matrix of all distances and
+no sort of it is ever held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nlreid.evaluation.counting import Entries, count_between
+from nlreid.evaluation.distances import Distances
+from nlreid.evaluation.labelled import JUNK, Labelled, Labels, check_features, check_labels, device_of
+
+_QUERIES = 1024  # queries that go through the gallery together
+_EDGES = 2**21  # distances of right answers, both sides of each, that are held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The gallery entries of each query's own identity, nearest first; those of its own camera among them.
+
+    Entries of query i are `starts[i]:starts[i + 1]`. Of equally distant entries the first of the gallery is nearer.
+
+    Args:
+        starts: int64 `(q + 1,)`.
+        gallery: The row of the gallery, int64 `(n,)`.
+        distances: From the query, float64 `(n,)`.
+        negatives: How many entries of other identities, junk aside, are nearer, int64 `(n,)`.
+        camids: The camera of each entry, int64 `(n,)`.
+        itself: Whether the entry has the query's camera and features, bool `(n,)`.
+        query_camids: The camera of each query, int64 `(q,)`.
+    """
+
+    starts: NDArray[np.int64]
+    gallery: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    negatives: NDArray[np.int64]
+    camids: NDArray[np.int64]
+    itself: NDArray[np.bool_]
+    query_camids: NDArray[np.int64]
+
+    @property
+    def queries(self) -> NDArray[np.int64]:
+        """The query of each entry, int64 `(n,)`."""
+        return np.repeat(np.arange(len(self.query_camids)), np.diff(self.starts))
+
+
+def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
+    """Find where the entries of each query's identity stand.
+
+    Memory beyond the inputs does not grow with the gallery, only with the number of entries found.
+
+    Args:
+        query: What is searched with.
+        gallery: What is searched in, in blocks; it may be mapped from a file.
+        metric: `"euclidean"` or `"cosine"`.
+
+    Raises:
+        InputError: If features or labels are not what they should be or do not fit each other.
+        UnknownNameError: If there is no such metric.
+    """
+    features = check_features(query.features, gallery.features)
+    (query_pids, query_camids), (pids, camids) = (
+        check_labels("query", query, len(features[0])),
+        check_labels("gallery", gallery, len(features[1])),
+    )
+    distances = Distances(*features, metric, device_of(features[0]))
+    distances.check_queries()
+    starts, owners, rows = _own_entries(query_pids, pids)
+    exact = distances.exact(owners, rows).numpy()
+    rows, exact = _nearest_first(owners, rows, exact)
+    itself = camids[rows] == query_camids[owners]
+    near = np.flatnonzero(itself & (exact < 1e-6))  # nowhere else can the features be equal
+    itself[:] = False
+    itself[near] = distances.equal(owners[near], rows[near])
+    negatives = np.zeros(len(rows), dtype=np.int64)
+    for some in _query_blocks(np.diff(starts)):
+        places, real = _slots(starts, some)
+        entries = Entries(np.where(real, rows[places], len(pids)), np.where(real, exact[places], np.inf))
+        counted = count_between(distances, some, entries, torch.from_numpy(query_pids[some]), torch.from_numpy(pids))
+        negatives[places[real]] = counted.cumsum(axis=1)[:, :-1][real]
+    return Matches(starts, rows, exact, negatives, camids[rows], itself, query_camids)
+
+
+def matches_in(distances: NDArray[np.floating[Any]], query: Labels, gallery: Labels) -> Matches:
+    """The same from distances that are given, such as re-ranked ones; no entry counts as the query itself.
+
+    Args:
+        distances: Between each query and each gallery entry, `(q, g)`.
+        query: The labels of the queries.
+        gallery: Those of the gallery.
+
+    Raises:
+        InputError: If labels are not what they should be.
+    """
+    (query_pids, query_camids), (pids, camids) = (
+        check_labels("query", query, distances.shape[0]),
+        check_labels("gallery", gallery, distances.shape[1]),
+    )
+    starts, owners, rows = _own_entries(query_pids, pids)
+    rows, own = _nearest_first(owners, rows, distances[owners, rows].astype(np.float64))
+    negatives = np.zeros(len(rows), dtype=np.int64)
+    for index in np.flatnonzero(np.diff(starts)).tolist():
+        part = slice(starts[index], starts[index + 1])
+        wrong = np.flatnonzero((pids != query_pids[index]) & (pids != JUNK))
+        negatives[part] = _before(distances[index, wrong].astype(np.float64), wrong, own[part], rows[part])
+    return Matches(starts, rows, own, negatives, camids[rows], np.zeros(len(rows), dtype=np.bool_), query_camids)
+
+
+def _before(
+    values: NDArray[np.float64], places: NDArray[np.int64], own: NDArray[np.float64], own_places: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """How many values come before each of the rising `own`; of equal ones the first place comes first."""
+    sure, level = np.searchsorted(own, values, side="left"), np.searchsorted(own, values, side="right")
+    for at in np.flatnonzero(sure != level).tolist():
+        sure[at] += np.searchsorted(own_places[sure[at] : level[at]], places[at])
+    counted: NDArray[np.int64] = np.bincount(sure, minlength=len(own) + 1).cumsum()
+    return counted[:-1]
+
+
+def _nearest_first(
+    owners: NDArray[np.int64], rows: NDArray[np.int64], distances: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Entries in the order of their queries, of the distance, of the place in the gallery."""
+    order = np.lexsort((rows, distances, owners))
+    return rows[order], distances[order]
+
+
+def _own_entries(
+    query_pids: NDArray[np.int64], pids: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The gallery rows of each query's identity: where those of each query start, the query and the row of each."""
+    by_pid = np.argsort(pids, kind="stable")
+    first = np.searchsorted(pids, query_pids, side="left", sorter=by_pid)
+    counts = np.searchsorted(pids, query_pids, side="right", sorter=by_pid) - first
+    counts[query_pids == JUNK] = 0
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    owners = np.repeat(np.arange(len(query_pids)), counts)
+    within = np.arange(starts[-1]) - starts[owners]
+    return starts, owners, by_pid[first[owners] + within].astype(np.int64)
+
+
+def _query_blocks(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Queries that have an entry, those with about as many together, as many as can be held."""
+    order = np.argsort(-counts, kind="stable")
+    order = order[counts[order] > 0]
+    while len(order):
+        size = int(min(_QUERIES, max(1, _EDGES // (2 * counts[order[0]]))))
+        yield order[:size]
+        order = order[size:]
+
+
+def _slots(starts: NDArray[np.int64], some: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The entries of some queries side by side, and which of the places hold one: `(q, m)` each."""
+    counts = starts[some + 1] - starts[some]
+    slots = np.arange(counts.max())
+    real = slots < counts[:, None]
+    return np.where(real, starts[some][:, None] + slots, 0), real

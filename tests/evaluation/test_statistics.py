@@ -1,0 +1,121 @@
+"""Intervals, camera by camera, and over splits: each against what a reader would do by hand."""
+
+import numpy as np
+import pytest
+from evaluation.conftest import problems
+from evaluation.naive_ranking import average_precision, rankings, side
+from hypothesis import assume, given, settings
+
+import nlreid
+from nlreid.errors import InputError, UnknownNameError
+from nlreid.evaluation.statistics import camera_matrix, confidence_interval, over_splits
+
+
+def drawn(queries=60, seed=0):
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(10, 6))
+
+    def some(count, camids):
+        pids = generator.integers(0, 10, count)
+        return side(centres[pids] + 0.8 * generator.normal(size=(count, 6)), pids, generator.choice(camids, count))
+
+    return some(queries, [1, 2]), some(100, [1, 2, 3])
+
+
+# --- intervals
+
+
+def test_the_interval_is_that_of_draws_with_replacement():
+    scores = nlreid.evaluate(*drawn())
+    values = scores.average_precision[~np.isnan(scores.average_precision)]
+    generator = np.random.default_rng(7)
+    means = [generator.choice(values, len(values)).mean() for _ in range(4000)]
+    interval = confidence_interval(scores, resamples=4000)
+    assert interval.low < scores.mAP < interval.high
+    assert tuple(interval) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.01)
+
+
+def test_the_interval_narrows_with_queries_and_widens_with_the_level():
+    few, many = (nlreid.evaluate(*drawn(queries)) for queries in (30, 400))
+    width = [
+        np.ptp(confidence_interval(scores, "rank-1", level=level)) for scores, level in ((many, 0.9), (many, 0.99), (few, 0.99))
+    ]
+    assert width == sorted(width)
+    assert width[0] < width[1] < width[2]
+
+
+def test_the_same_seed_gives_the_same_interval_whatever_else_is_drawn():
+    scores = nlreid.evaluate(*drawn())
+    first = confidence_interval(scores, "mINP")
+    np.random.default_rng().random()
+    assert confidence_interval(scores, "mINP") == first != confidence_interval(scores, "mINP", seed=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "answer"),
+    [
+        ({"score": "map"}, UnknownNameError, "unknown score 'map'"),
+        ({"score": "rank-0"}, UnknownNameError, "unknown score"),
+        ({"level": 1.0}, InputError, "level is between 0 and 1"),
+        ({"resamples": 0}, InputError, "resamples"),
+        ({"seed": -1}, InputError, "seed"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, error, answer):
+    with pytest.raises(error, match=answer):
+        confidence_interval(nlreid.evaluate(*drawn()), **arguments)
+
+
+# --- cameras
+
+
+@settings(deadline=None)
+@given(problem=problems())
+def test_each_pair_of_cameras_is_a_problem_of_its_own(problem):
+    query, gallery = problem
+    assume(any(any(right) for right in rankings(query, gallery)))
+    matrix = camera_matrix(nlreid.evaluate(query, gallery))
+    for i, first in enumerate(matrix.cameras):
+        for j, second in enumerate(matrix.cameras):
+            found = [
+                right for q in range(len(query.pids)) if (right := by_hand(query, gallery, q, first, second)) and any(right)
+            ]
+            assert matrix.queries[i, j] == len(found)
+            if found:
+                precision = [average_precision(right, "average_precision") for right in found]
+                assert matrix.rank1[i, j] == pytest.approx(np.mean([right[0] for right in found]))
+                assert matrix.mAP[i, j] == pytest.approx(np.mean(precision))
+            else:
+                assert np.isnan(matrix.rank1[i, j])
+                assert np.isnan(matrix.mAP[i, j])
+
+
+def by_hand(query, gallery, q, first, second):
+    """The ranking of one query in camera `first`, whose right answers are those in camera `second`."""
+    if query.camids[q] != first:
+        return []
+    same = gallery.pids == query.pids[q]
+    itself = (gallery.camids == first) & (gallery.features == query.features[q]).all(axis=1)
+    kept = (gallery.pids != -1) & (~same | ((gallery.camids == second) & ~itself))
+    alone = side(query.features[[q]], query.pids[[q]], np.array([-9]))  # in no camera, so that no answer is left out
+    return next(iter(rankings(alone, side(gallery.features[kept], gallery.pids[kept], gallery.camids[kept]))))
+
+
+# --- splits
+
+
+def test_mean_and_deviation_over_splits():
+    scores = [nlreid.evaluate(*drawn(seed=seed)) for seed in range(3)]
+    table = over_splits(scores)
+    assert list(table) == ["rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP"]
+    assert table["mAP"].mean == pytest.approx(sum(one.mAP for one in scores) / 3)
+    squares = sum((one.mAP - table["mAP"].mean) ** 2 for one in scores)
+    assert table["mAP"].std == pytest.approx((squares / 2) ** 0.5)
+    assert np.isnan(over_splits(scores[:1])["mAP"].std)
+
+
+def test_splits_are_of_one_kind():
+    with pytest.raises(InputError, match="at least one"):
+        over_splits([])
+    with pytest.raises(InputError, match="one max_rank"):
+        over_splits([nlreid.evaluate(*drawn(), max_rank=rank) for rank in (5, 10)])
