@@ -4,13 +4,50 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler
 
 from nlreid.errors import InputError, whole_number
+
+
+class Draw(int):
+    """An index of a data set, for which it can be used, that knows how often it was drawn before in this epoch.
+
+    `nlreid.data.tracklet_dataset.TrackletDataset` makes another clip of each draw. A `DataLoader` hands it on as it is.
+
+    >>> draw = Draw(5, number=1)
+    >>> "abcdef"[draw], draw.number
+    ('f', 1)
+
+    Args:
+        index: Of the data set.
+        number: 0 when it is drawn for the first time, 1 for the second time, …
+    """
+
+    number: int
+
+    def __new__(cls, index: int, number: int = 0) -> Draw:
+        """An int with a number, which `pickle` and `copy` keep as they keep any attribute."""
+        draw = super().__new__(cls, index)
+        draw.number = number
+        return draw
+
+
+def numbered(indices: Iterable[int]) -> Iterator[Draw]:
+    """The indices of one epoch, each with how often it came before: for samplers that draw with replacement.
+
+    >>> [(int(draw), draw.number) for draw in numbered([7, 3, 7, 7])]
+    [(7, 0), (3, 0), (7, 1), (7, 2)]
+    """
+    before: Counter[int] = Counter()
+    for index in indices:
+        yield Draw(index, before[index])
+        before[index] += 1
 
 
 class RandomIdentitySampler(Sampler[int]):
@@ -20,7 +57,8 @@ class RandomIdentitySampler(Sampler[int]):
     Call `set_epoch` before each epoch; without it every epoch is the same.
 
     - Of an identity with at least K tracklets, K different ones are drawn. One with fewer gives each of its tracklets
-      once, and the rest of the K with replacement.
+      once, and the rest of the K with replacement. Each index is a `Draw`, whose number tells the draws of one tracklet
+      apart, on all ranks together: of the same clip twice the batch-hard triplet loss would take one for the nearest other.
     - The last batch is smaller where P does not divide the identities. An only identity in it, which would have no
       negatives, is joined by the first identity of the epoch, drawn anew.
     - With several processes, each rank takes every `world_size`-th identity of one common permutation. So that all
@@ -73,14 +111,15 @@ class RandomIdentitySampler(Sampler[int]):
         """How many indices this rank yields an epoch."""
         return self._identities_per_rank() * self.k
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Draw]:
         """The indices of one epoch, of this rank."""
         generator = self._generator()
         order = torch.randperm(len(self._tracklets), generator=generator).tolist()
         order += order[: self._identities_per_rank() * self.world_size - len(order)]
         # every rank draws for all, so that what an identity gives does not depend on the number of ranks
-        draws = [self._draw(self._tracklets[identity], generator) for identity in order]
-        return iter([index for draw in draws[self.rank :: self.world_size] for index in draw])
+        draws = list(numbered(chain(*(self._draw(self._tracklets[identity], generator) for identity in order))))
+        places = range(self.rank, len(order), self.world_size)
+        return chain(*(draws[place * self.k : (place + 1) * self.k] for place in places))
 
     def _identities_per_rank(self) -> int:
         share = math.ceil(len(self._tracklets) / self.world_size)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nlreid.data.images import read_image
 from nlreid.data.transforms import resize
-from nlreid.errors import InputError
+from nlreid.errors import InputError, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +60,35 @@ class Tracklet:
 
         Raises:
             DataError: If an image file is missing or cannot be decoded.
-            InputError: If a picture is not uint8 `(h, w, 3)`.
+            InputError: If a picture is not uint8 `(h, w, 3)`, or there is no such place.
         """
-        pictures = {index: resize(self._picture(index)[None], size)[0] for index in dict.fromkeys(indices)}
-        return torch.stack([pictures[index] for index in indices])
+        places = self._places(indices)
+        pictures = {place: resize(self._picture(place)[None], size)[0] for place in dict.fromkeys(places)}
+        return torch.stack([pictures[place] for place in places])
+
+    def pictures(self, indices: Sequence[int]) -> list[Tensor]:
+        """The pictures at some places of the tracklet, in the sizes that they have: for transforms that choose the size.
+
+        Args:
+            indices: Which frames, by their place in the tracklet; one that is asked for again is the same tensor.
+
+        Returns:
+            uint8 RGB, `(h, w, 3)` each.
+
+        Raises:
+            DataError: If an image file is missing or cannot be decoded.
+            InputError: If a picture is not uint8 `(h, w, 3)`, or there is no such place.
+        """
+        places = self._places(indices)
+        pictures = {place: self._picture(place) for place in dict.fromkeys(places)}
+        return [pictures[place] for place in places]
+
+    def _places(self, indices: Sequence[int]) -> list[int]:
+        places = [whole_number(f"each index of a frame of tracklet {self.name!r}", index, least=0) for index in indices]
+        for place in places:
+            if place >= len(self):  # not an IndexError, at which a loop over a data set would end as if it were at its end
+                raise InputError(f"tracklet {self.name!r} has frames 0..{len(self) - 1}; frame {place} was asked for")
+        return places
 
     def _picture(self, index: int) -> Tensor:
         frame = self.frames[index]

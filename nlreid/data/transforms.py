@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from nlreid.errors import InputError
+from nlreid.errors import InputError, real_number, whole_number
 
 
 def resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
@@ -23,11 +23,69 @@ def resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         uint8 RGB, `(t, *size, 3)`.
     """
-    if frames.shape[1:3] == size:
+    if tuple(frames.shape[1:3]) == tuple(size):
         return frames
     channels_first = rearrange(frames, "t h w c -> t c h w")
     resized: Tensor = F.resize(channels_first, list(size), antialias=True)
     return rearrange(resized, "t c h w -> t h w c")
+
+
+def resize_all(frames: Tensor | Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """The pictures of one clip, each of which may have its own size, resized to one.
+
+    Args:
+        frames: uint8 RGB: pictures `(h, w, 3)`, at least one, or all in one tensor `(t, h, w, 3)`.
+        size: The height and width wanted, in pixels.
+
+    Returns:
+        uint8 RGB, `(t, *size, 3)`.
+
+    Raises:
+        InputError: If there is no picture, or one has another type or shape.
+    """
+    if isinstance(frames, Tensor):
+        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or frames.numel() == 0:
+            raise InputError(
+                f"frames must be uint8 RGB pictures (t, h, w, 3) with no empty axis; got {frames.dtype} {tuple(frames.shape)}"
+            )
+        return resize(frames, size)
+    _check_pictures(frames)
+    if len({frame.shape for frame in frames}) == 1:
+        return resize(torch.stack(list(frames)), size)  # at once is faster
+    return torch.cat([resize(frame[None], size) for frame in frames])
+
+
+def normalise(frames: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Scale to 0..1, subtract the mean and divide by the standard deviation.
+
+    Args:
+        frames: uint8 RGB, `(t, h, w, 3)`.
+        mean: Per-channel mean (RGB, on the scale 0..1).
+        std: Per-channel standard deviation (same scale).
+
+    Returns:
+        float32, `(3, t, h, w)`, contiguous.
+    """
+    clip = rearrange(frames, "t h w c -> c t h w").contiguous().float().div_(255)  # bytes are moved, not floats: a fourth
+    shift, scale = (clip.new_tensor(list(values)).view(3, 1, 1, 1) for values in (mean, std))
+    return clip.sub_(shift).div_(scale)
+
+
+def check_statistics(size: Sequence[int], mean: Sequence[float], std: Sequence[float]) -> None:
+    """Refuse a size and a mean and standard deviation that no picture can have.
+
+    Raises:
+        InputError: If `size` is not two whole numbers from 1, `mean` not three finite numbers or `std` not three above 0.
+    """
+    for name, values, count in (("size", size, 2), ("mean", mean, 3), ("std", std, 3)):
+        if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != count:
+            raise InputError(f"{name} has {count} values; got {values!r}")
+    for side in size:
+        whole_number("each side of size", side)
+    for value in (*mean, *std):
+        real_number("each value of mean and std", value)
+    if min(std) <= 0:
+        raise InputError(f"every std is above 0; got {std}")
 
 
 @dataclass(frozen=True)
@@ -42,17 +100,24 @@ class EvaluationTransform:
         size: Height and width of the frames that the network was trained on, in pixels.
         mean: Per-channel mean (RGB, on the scale 0..1).
         std: Per-channel standard deviation (same scale).
+
+    Raises:
+        InputError: If one of them cannot be.
     """
 
     size: tuple[int, int]
     mean: Sequence[float]
     std: Sequence[float]
 
-    def __call__(self, frames: Tensor) -> Tensor:
+    def __post_init__(self) -> None:
+        check_statistics(self.size, self.mean, self.std)
+
+    def __call__(self, frames: Tensor | Sequence[Tensor], generator: torch.Generator | None = None) -> Tensor:
         """Turn the frames of one clip into what the network wants.
 
         Args:
-            frames: uint8 RGB, `(t, h, w, 3)`; any h and w.
+            frames: uint8 RGB: `(t, h, w, 3)`, any h and w, or pictures `(h, w, 3)` each of its own size.
+            generator: Not used; so that this can stand where a training transform can.
 
         Returns:
             float32, `(3, t, *size)`.
@@ -60,12 +125,22 @@ class EvaluationTransform:
         Raises:
             InputError: If `frames` has another type or shape.
         """
-        if not isinstance(frames, Tensor):
-            raise InputError(f"frames are a torch.Tensor; got {type(frames).__qualname__}; torch.as_tensor(…) makes one")
-        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or frames.numel() == 0:
+        del generator
+        return normalise(resize_all(frames, self.size), self.mean, self.std)
+
+
+def _check_pictures(frames: Sequence[Tensor]) -> None:
+    if not isinstance(frames, list | tuple):
+        raise InputError(
+            f"frames are a list of pictures or a torch.Tensor; got {type(frames).__qualname__}; torch.as_tensor(…) makes one"
+        )
+    if not frames:
+        raise InputError("a clip has at least one frame; got none")
+    for place, frame in enumerate(frames):
+        if not isinstance(frame, Tensor):
+            raise InputError(f"frame {place} of a clip is a torch.Tensor; got {type(frame).__qualname__}")
+        if frame.dtype != torch.uint8 or frame.ndim != 3 or frame.shape[-1] != 3 or frame.numel() == 0:
             raise InputError(
-                f"frames must be uint8 RGB pictures (t, h, w, 3) with no empty axis; got {frames.dtype} {tuple(frames.shape)}"
+                f"frame {place} of a clip must be a uint8 RGB picture (h, w, 3) with no empty axis; "
+                f"got {frame.dtype} {tuple(frame.shape)}"
             )
-        clip = rearrange(resize(frames, self.size), "t h w c -> c t h w").float().div_(255)
-        mean, std = (clip.new_tensor(list(values)).view(3, 1, 1, 1) for values in (self.mean, self.std))
-        return clip.sub_(mean).div_(std)

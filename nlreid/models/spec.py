@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
+from nlreid.data.training import TrainingTransform
 from nlreid.data.transforms import EvaluationTransform
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
 from nlreid.inflation.plans import TemporalPlan, resolve_plan
@@ -52,6 +53,18 @@ class ClipSpec:
     def transform(self) -> EvaluationTransform:
         """What turns uint8 frames `(t, h, w, 3)` into the clip `(3, t, *size)` that the model wants, without randomness."""
         return EvaluationTransform(self.size, self.mean, self.std)
+
+    def training_transform(self, erasing: float = 0.0, *, erase_each_frame: bool = False) -> TrainingTransform:
+        """The same with random size, crop and flip; its other probabilities are changed with `dataclasses.replace`.
+
+        Args:
+            erasing: Probability of random erasing.
+            erase_each_frame: Whether each frame has a rectangle of its own, instead of one for all.
+
+        Raises:
+            InputError: If `erasing` is not in 0..1.
+        """
+        return TrainingTransform(self.size, self.mean, self.std, erasing=erasing, erase_each_frame=erase_each_frame)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """P identities x K tracklets: what each batch, each epoch and each rank holds."""
 
+import copy
+import pickle
 from collections import Counter
 from itertools import chain
 
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from nlreid.data.samplers import RandomIdentitySampler
+from nlreid.data.samplers import Draw, RandomIdentitySampler, numbered
 from nlreid.errors import InputError
 
 
@@ -148,3 +150,43 @@ def test_refuses_what_does_not_fit(arguments, message):
 def test_refuses_a_negative_epoch():
     with pytest.raises(InputError, match="epoch is a whole number from 0; got -1"):
         RandomIdentitySampler(PIDS, p=3).set_epoch(-1)
+
+
+@settings(deadline=None)
+@given(indices=st.lists(st.integers(0, 5), max_size=20))
+def test_a_draw_is_its_index_and_counts_those_before_it(indices):
+    draws = list(numbered(indices))
+    assert draws == indices
+    assert [draw.number for draw in draws] == [indices[:place].count(index) for place, index in enumerate(indices)]
+
+
+@settings(deadline=None)
+@given(case=cases(), epoch=st.integers(0, 5))
+def test_no_draw_comes_twice_in_an_epoch_on_all_ranks_together(case, epoch):
+    draws = [(int(draw), draw.number) for sampler in ranks_of(case, epoch) for draw in sampler]
+    assert len(set(draws)) == len(draws)
+    counts = Counter(index for index, _ in draws)
+    assert set(draws) == {(index, number) for index, count in counts.items() for number in range(count)}
+
+
+@settings(deadline=None)
+@given(case=cases(), epoch=st.integers(0, 5))
+def test_ranks_number_draws_as_one_process_would(case, epoch):
+    pids, p, k, seed, _ = case
+    alone = RandomIdentitySampler(pids, p, k, seed)
+    alone.set_epoch(epoch)
+    groups = [cut(sampler, k) for sampler in ranks_of(case, epoch)]
+    together = [draw.number for column in zip(*groups, strict=True) for group in column for draw in group]
+    n = len(set(pids)) * k
+    assert together[:n] == [draw.number for draw in alone][:n]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_draw_survives_pickling_and_copying(protocol):
+    draw = Draw(7, number=3)
+    for again in (pickle.loads(pickle.dumps(draw, protocol)), copy.copy(draw), copy.deepcopy(draw)):
+        assert type(again) is Draw
+        assert (int(again), again.number) == (7, 3)
+    assert list(range(10))[draw] == 7
+    assert torch.arange(10)[draw] == 7
+    assert np.arange(10)[draw] == 7

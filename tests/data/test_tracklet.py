@@ -87,3 +87,32 @@ def test_an_array_of_pictures_and_paths_as_text_will_do(tmp_path):
     assert np.array_equal(Tracklet("1", [str(tmp_path / "a.png")]).read([0], (8, 4))[0], stack[0])
     with pytest.raises(InputError, match="must be a NumPy array or a path; got Tensor"):
         Tracklet("1", [torch.zeros(4, 4, 3)]).read([0], (4, 4))
+
+
+def test_pictures_come_as_they_are_in_the_order_asked(tmp_path):
+    frames = pictures((6, 4), (8, 5), (7, 3))
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, frame in zip(paths, frames, strict=True):
+        Image.fromarray(frame).save(path)
+    for tracklet in (Tracklet("a", frames), Tracklet("a", paths)):
+        read = tracklet.pictures([2, 0, 2])
+        assert [picture.dtype for picture in read] == [torch.uint8] * 3
+        for picture, index in zip(read, [2, 0, 2], strict=True):
+            np.testing.assert_array_equal(picture.numpy(), frames[index])
+        assert read[0] is read[2]  # read once
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (3, "tracklet '7' has frames 0..2; frame 3 was asked for"),
+        (-1, "each index of a frame of tracklet '7' is a whole number from 0; got -1"),
+        (0.5, "a whole number from 0; got 0.5"),
+        ((0, 1), r"a whole number from 0; got \(0, 1\)"),
+    ],
+)
+def test_a_frame_that_does_not_exist_is_named(index, message):
+    tracklet = Tracklet("7", pictures((4, 4), (4, 4), (4, 4)))
+    for read in (tracklet.pictures, lambda indices: tracklet.read(indices, (4, 4))):
+        with pytest.raises(InputError, match=message):
+            read([0, index])
