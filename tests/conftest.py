@@ -1,4 +1,4 @@
-"""No test reaches the network: only loopback addresses are connected to, and the Hub's client is told that it is offline.
+"""No test reaches the network: only this machine is connected to, and the Hub's client is told that it is offline.
 
 The fixture `hub` is a Hub on loopback for a test, with the real client turned to it.
 """
@@ -32,7 +32,7 @@ def _no_network(monkeypatch):
 
 def _only_loopback(connect):
     def guarded(own, address):
-        if isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1"):
+        if own.family == socket.AF_UNIX or (isinstance(address, tuple) and address[0] in ("127.0.0.1", "::1")):
             return connect(own, address)
         raise OSError(f"tests do not use the network; a connection to {address} was asked for")
 

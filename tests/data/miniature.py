@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
@@ -80,6 +81,16 @@ LS_VID_TEST = [Row(3, 1, 1, 2), Row(3, 2, 2, 3), Row(4, 5, 1, 2), Row(4, 6, 2, 2
 LS_VID_QUERIES = [1, 4]
 
 
+def write_mat73(path: Path, arrays) -> None:
+    """A file as MATLAB 7.3 writes it: HDF5 behind a header of its own, arrays by columns."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in arrays.items():
+            file[name] = array.T
+        file.create_group("#refs#")
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+
+
 def write_ls_vid(root: Path, train=LS_VID_TRAIN, test=LS_VID_TEST, queries=LS_VID_QUERIES, camera_in_list=False) -> Path:
     (root / "list_sequence").mkdir(parents=True)
     (root / "test" / "data").mkdir(parents=True)
@@ -93,7 +104,7 @@ def write_ls_vid(root: Path, train=LS_VID_TRAIN, test=LS_VID_TEST, queries=LS_VI
             lines.append(f"tracklet_{part}/{row.pid:04d}/{stem} {row.pid}")
         (root / "list_sequence" / f"list_seq_{part}.txt").write_text("\n".join(lines) + "\n")
     # a column of doubles, as MATLAB saves numbers unless told otherwise
-    savemat(root / "test" / "data" / "info_test.mat", {"query": np.array([queries], float).T, "gallery": np.eye(2)})
+    write_mat73(root / "test" / "data" / "info_test.mat", {"query": np.array([queries], float).T, "gallery": np.eye(2)})
     return root
 
 

@@ -2,16 +2,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data.miniature_two_cameras import ILIDS_PERSONS, ILIDS_ROWS, ILIDS_SPLITS, PICTURE, write, write_ilids_vid
 from scipy.io import savemat
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from miniature_two_cameras import ILIDS_PERSONS, ILIDS_ROWS, ILIDS_SPLITS, PICTURE, write, write_ilids_vid
 
 from nlreid.data.datasets.ilids_vid import read_ilids_vid
 from nlreid.errors import DataError, InputError

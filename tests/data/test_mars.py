@@ -9,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.miniature import MARS_QUERIES, MARS_TEST, MARS_TRAIN, publish_mars, write_mars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from miniature import MARS_QUERIES, MARS_TEST, MARS_TRAIN, publish_mars, write_mars
 
 from nlreid.data.datasets.mars import read_mars
 from nlreid.data.datasets.published import PUBLISHED

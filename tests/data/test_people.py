@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from data.miniature_two_cameras import PICTURE, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from miniature_two_cameras import PICTURE, write
 
 from nlreid.data.datasets.people import read_people
 from nlreid.errors import DataError

@@ -2,17 +2,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from data.miniature_two_cameras import PICTURE, PRID_PERSONS, PRID_ROWS, prid_halves, write, write_prid2011
 from scipy.io import savemat
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from miniature_two_cameras import PICTURE, PRID_PERSONS, PRID_ROWS, prid_halves, write, write_prid2011
 
 from nlreid.data.datasets.prid2011 import read_prid2011
 from nlreid.errors import DataError, InputError

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from miniature import publish_ls_vid, publish_mars, write_ls_vid, write_mars
+from data.miniature import publish_ls_vid, publish_mars, write_ls_vid, write_mars
 
 from nlreid.data.datasets.table import DATASETS, Dataset, read_splits
 from nlreid.data.split import Split
@@ -74,7 +69,7 @@ def test_an_unknown_name(name):
 
 
 def test_people_have_no_published_numbers(tmp_path):
-    from miniature import write_picture
+    from data.miniature import write_picture
 
     for camera in ("1", "2"):
         write_picture(tmp_path / "7" / camera / "1" / "0001.png")

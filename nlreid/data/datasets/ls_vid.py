@@ -32,7 +32,7 @@ def read_ls_vid(root: Path | str, *, partial: bool = False) -> Split:
     Identities and cameras (1 to 15) are those of the data set, tracklets come in the order of the lists and are called
     as there. No picture is opened, and each folder is listed once.
 
-    `info_test.mat` is published as MATLAB 7.3, which SciPy does not read; the error says how to convert it, once.
+    `info_test.mat` is published as MATLAB 7.3, which is read through h5py.
 
     Args:
         root: The folder that holds `list_sequence`, `test` and the folders of pictures that the lists name.
@@ -41,7 +41,7 @@ def read_ls_vid(root: Path | str, *, partial: bool = False) -> Split:
     Raises:
         DataError: If the lists are missing or damaged; unless `partial`, if a tracklet is missing or the numbers are
             not those published (the lists do not tell single pictures); if no picture is there at all.
-        MissingExtraError: If SciPy is not installed.
+        MissingExtraError: If h5py (for a file saved by an older MATLAB: SciPy) is not installed.
     """
     root = Path(root)
     require_files(root, "LS-VID", (*_LISTS.values(), _QUERIES))

@@ -1,4 +1,4 @@
-"""MATLAB files, as the data sets of this field describe themselves: arrays by name, read through SciPy."""
+"""MATLAB files, as the data sets of this field describe themselves: arrays by name, read through SciPy and h5py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlreid.errors import DataError, import_extra, shorten
+from nlreid.errors import DataError, MissingExtraError, import_extra, shorten
 
 _LARGEST = 2**53  # every whole number up to it is a double
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -17,28 +17,41 @@ _HDF5_PLACES = (0, 512)  # MATLAB puts a header of 512 bytes before it
 
 
 def read_mat(path: Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-    """The arrays of a MATLAB file of version 4, 6 or 7, by name.
+    """The arrays of a MATLAB file, by name: of version 4, 6 or 7 through SciPy, of 7.3, which is HDF5, through h5py.
 
     Only compressed files (MATLAB's default) carry checksums: changed bytes in another may go unseen, or crash SciPy.
 
     Args:
         path: The file.
-        names: Read only these, as far as the file has them; None reads all.
+        names: Read only these, as far as the file has them; None reads all. Of a file of version 7.3, arrays of numbers.
 
     Raises:
-        DataError: If the file is missing, damaged, or no MATLAB file; also if it is of version 7.3, which is HDF5 and
-            which SciPy does not read: the message says how to convert it.
-        MissingExtraError: If SciPy is not installed.
+        DataError: If the file is missing, damaged, or no MATLAB file.
+        MissingExtraError: If SciPy (for 7.3: h5py) is not installed.
     """
-    scipy_io = import_extra("scipy.io", "datasets")
-    _refuse_hdf5(path)
+    read = _read_hdf5 if _is_hdf5(path) else _read_older
     try:
-        content: dict[str, NDArray[Any]] = scipy_io.loadmat(path, appendmat=False, variable_names=names)
-    except Exception as error:  # a damaged file raises whatever its bytes lead to, in SciPy, NumPy or zlib
+        return read(path, names)
+    except MissingExtraError:
+        raise
+    except Exception as error:  # a damaged file raises whatever its bytes lead to, in SciPy, h5py, NumPy or zlib
         raise DataError(
             f"{path}: not a whole MATLAB file ({type(error).__name__}: {error}); unpack or download it again"
         ) from error
+
+
+def _read_older(path: Path, names: Sequence[str] | None) -> dict[str, NDArray[Any]]:
+    scipy_io = import_extra("scipy.io", "datasets")
+    content: dict[str, NDArray[Any]] = scipy_io.loadmat(path, appendmat=False, variable_names=names)
     return {name: array for name, array in content.items() if not name.startswith("__")}
+
+
+def _read_hdf5(path: Path, names: Sequence[str] | None) -> dict[str, NDArray[Any]]:
+    h5py = import_extra("h5py", "datasets")
+    with h5py.File(path, "r") as file:
+        plain = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf"}
+        # MATLAB stores columns one after the other, so HDF5 sees the transpose
+        return {name: item[()].T for name, item in plain.items() if names is None or name in names}
 
 
 def variable(path: Path, names: Sequence[str]) -> NDArray[Any]:
@@ -50,7 +63,7 @@ def variable(path: Path, names: Sequence[str]) -> NDArray[Any]:
 
     Raises:
         DataError: If the file cannot be read (see `read_mat`) or has none of the names.
-        MissingExtraError: If SciPy is not installed.
+        MissingExtraError: If SciPy or h5py is not installed.
     """
     content = read_mat(path, names)
     for name in names:
@@ -69,7 +82,7 @@ def whole_numbers(path: Path, names: Sequence[str]) -> NDArray[np.int64]:
 
     Raises:
         DataError: See `variable`; also if the array is empty or not of whole numbers.
-        MissingExtraError: If SciPy is not installed.
+        MissingExtraError: If SciPy or h5py is not installed.
     """
     array = variable(path, names)
     if not _is_whole(array):
@@ -84,16 +97,10 @@ def _is_whole(array: NDArray[Any]) -> bool:
     return small and bool((array == np.rint(array)).all())
 
 
-def _refuse_hdf5(path: Path) -> None:
+def _is_hdf5(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             start = file.read(max(_HDF5_PLACES) + len(_HDF5))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if any(start.startswith(_HDF5, place) for place in _HDF5_PLACES):
-        raise DataError(
-            f"{path}: a MATLAB file of version 7.3 (HDF5), which SciPy does not read; save it as version 7: in MATLAB, "
-            f"x = load('{path.name}'); save('{path.name}', '-struct', 'x', '-v7'); or in Python with h5py, "
-            f"x = {{k: v[()].T for k, v in h5py.File('{path.name}').items() if getattr(v, 'dtype', object) != object}}; "
-            f"scipy.io.savemat('{path.name}', x)"
-        )
+    return any(start.startswith(_HDF5, place) for place in _HDF5_PLACES)
