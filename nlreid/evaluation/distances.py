@@ -18,48 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import InputError, unknown_name
+from nlreid.evaluation.exact import cosine_similarity, squared_euclidean
 from nlreid.evaluation.labelled import Features
+from nlreid.evaluation.rows import Rows, as_tensor, take
 
 METRICS = ("euclidean", "cosine")
 _CHUNK = 256  # terms that one product adds up: fewer, and the error is bounded more closely
 _PAIRS = 2**17  # numbers in the rows that are compared one by one at a time: they fit a cache
 _LOOKED_AT = 4096  # queries that are checked together
 _FLOAT32_LENGTHS = (1e-10, 1e15)  # squares of which float32 holds
-
-
-class Rows:
-    """Some rows, ready to be compared; those of `"cosine"` are scaled to length one.
-
-    Args:
-        rows: `(n, d)`, as they were given.
-        cosine: Whether to scale them.
-
-    Attributes:
-        lengths: Their lengths, float64 `(n,)`; 1 where they are scaled.
-        squares: What is added to -2 q·g: the squared lengths, or 0 where they are scaled; float64 `(n,)`.
-    """
-
-    def __init__(self, rows: Tensor, *, cosine: bool) -> None:
-        self._rows, self._cosine = rows, cosine
-        self._own_lengths = row_lengths(rows)
-        self.lengths = torch.ones_like(self._own_lengths) if cosine else self._own_lengths
-        self.squares = torch.zeros_like(self.lengths) if cosine else self.lengths.square()
-        self._as_type: dict[torch.dtype, Tensor] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def first_unsound(self) -> int | None:
-        """The first row that is not finite, or too large to be squared."""
-        finite = self._own_lengths.isfinite()
-        return None if finite.all() else int(finite.int().argmin())
-
-    def values(self, dtype: torch.dtype) -> Tensor:
-        """The rows, `(n, d)`, rounded once to this type."""
-        if dtype not in self._as_type:
-            rows = unit_rows(self._rows, self._own_lengths) if self._cosine else self._rows
-            self._as_type[dtype] = rows.to(dtype)
-        return self._as_type[dtype]
 
 
 class Distances:
@@ -154,35 +121,35 @@ class Distances:
         return 1.1 * (products + exact) + d * torch.finfo(dtype).tiny
 
     def exact(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> Tensor:
-        """The distances of pairs of rows, in float64: each is computed from its two rows alone, on the CPU.
+        """The distances of pairs of rows, in float64: each is computed from its two rows alone.
 
         Args:
             query: A row of the query for each pair, `(n,)`.
             gallery: A row of the gallery for each pair, `(n,)`.
 
         Returns:
-            The distances, as `nlreid.evaluate` and `nearest` mean them: not squared, and 1 - cos; float64 `(n,)`.
+            The distances, as `nlreid.evaluate` and `nearest` mean them: not squared, and 1 - cos; float64 `(n,)`, on the CPU.
         """
         distances = torch.empty(len(query), dtype=torch.float64)  # at once: small results would lie between large ones
-        step = max(1, _PAIRS // self.query.shape[1])
-        for at in range(0, len(query), step):
-            part = slice(at, at + step)
-            distances[part] = self._pairs(take(self.query, query[part]).cpu(), take(self.gallery, gallery[part]).cpu())
+        for part in self._parts(len(query)):
+            q, g = self._pairs(query[part], gallery[part])
+            distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else 1 - cosine_similarity(q, g)
         return distances
 
     def equal(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the two rows of each pair are the same, number for number, `(n,)`."""
-        step = max(1, _PAIRS // self.query.shape[1])
-        same = np.zeros(len(query), dtype=np.bool_)
-        for at in range(0, len(query), step):
-            q, g = take(self.query, query[at : at + step]).cpu(), take(self.gallery, gallery[at : at + step]).cpu()
-            same[at : at + step] = (q == g).all(dim=1).numpy()
-        return same
+        same = torch.empty(len(query), dtype=torch.bool)
+        for part in self._parts(len(query)):
+            q, g = self._pairs(query[part], gallery[part])
+            same[part] = (q == g).all(dim=1)
+        return same.numpy()
 
-    def _pairs(self, q: Tensor, g: Tensor) -> Tensor:
-        if self.metric == "cosine":
-            return 1 - unit_rows(q, row_lengths(q)).mul_(unit_rows(g, row_lengths(g))).sum(dim=1)
-        return q.double().sub_(g).square_().sum(dim=1).sqrt_()
+    def _parts(self, pairs: int) -> Iterator[slice]:
+        step = max(1, _PAIRS // self.query.shape[1])
+        return (slice(at, at + step) for at in range(0, pairs, step))
+
+    def _pairs(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        return take(self.query, query).to(self.device), take(self.gallery, gallery).to(self.device)
 
     def comparable(self, distances: Tensor, query: Rows) -> Tensor:
         """Exact distances of one query each on the scale of the approximate ones.
@@ -194,29 +161,6 @@ class Distances:
         if self.metric == "cosine":
             return distances - 1
         return distances.square() - query.squares.cpu()[:, None]
-
-
-def as_tensor(features: Features) -> Tensor:
-    """A block of features as a tensor; of a NumPy array, which may be a file that must not be written, a copy."""
-    return features.detach() if isinstance(features, Tensor) else torch.from_numpy(np.array(features))
-
-
-def take(features: Features, rows: NDArray[np.int64]) -> Tensor:
-    """Some rows of features, copied."""
-    if isinstance(features, Tensor):
-        return features.detach().index_select(0, torch.from_numpy(rows).to(features.device))
-    return torch.from_numpy(features[rows])
-
-
-def row_lengths(rows: Tensor) -> Tensor:
-    """The Euclidean length of each row, float64 `(n,)`."""
-    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    return lengths
-
-
-def unit_rows(rows: Tensor, lengths: Tensor) -> Tensor:
-    """Rows of length one, float64; a row of zeros stays one."""
-    return rows.double() / lengths.where(lengths > 0, 1.0)[:, None]
 
 
 def _gamma(terms: int, dtype: torch.dtype) -> float:

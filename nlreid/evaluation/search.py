@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import real_number, whole_number
-from nlreid.evaluation.distances import Distances, Rows
+from nlreid.evaluation.distances import Distances
 from nlreid.evaluation.labelled import Features, check_features, device_of
+from nlreid.evaluation.rows import Rows
 
 _QUERIES = 1024  # queries that go through the gallery together
 _BLOCK = 2**19  # distances that are held at a time

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from nlreid.evaluation.exact import squared_euclidean
+
 # How many pairs of rows are subtracted at a time, and of how many rows all distances are looked at again.
 PAIRS = 4096
 ROWS = 64
@@ -58,17 +60,7 @@ def pair_distances(rows: Tensor, first: Tensor, second: Tensor) -> Tensor:
         second: The other one, `(p,)`.
     """
     pairs = zip(torch.split(first, PAIRS), torch.split(second, PAIRS), strict=True)
-    return torch.cat([_folded((rows[one].double() - rows[other].double()).square()) for one, other in pairs])
-
-
-def _folded(terms: Tensor) -> Tensor:
-    """The sum of each row, `(p, d)` to `(p,)`, by halves: an order that the number of rows or the device cannot change."""
-    while terms.shape[1] > 1:
-        half = (terms.shape[1] + 1) // 2
-        rest = terms[:, half:]
-        terms = terms[:, :half]
-        terms[:, : rest.shape[1]] += rest
-    return terms.squeeze(1)
+    return torch.cat([squared_euclidean(rows[one], rows[other]) for one, other in pairs])
 
 
 def _margin(squares: Tensor, width: int) -> Tensor:
