@@ -1,4 +1,4 @@
-"""The command line: `nlreid models · info · weights · convert · embed · search`."""
+"""The command line: `nlreid models · info · weights · convert · embed · search · evaluate`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import nlreid
-from nlreid.cli import convert, embed, info, models, search, weights
+from nlreid.cli import convert, embed, evaluate, info, models, search, weights
 from nlreid.errors import NLReIDError
 
-COMMANDS = (models, info, weights, convert, embed, search)
+COMMANDS = (models, info, weights, convert, embed, search, evaluate)
 
 
 def build_parser() -> argparse.ArgumentParser:

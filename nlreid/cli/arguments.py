@@ -1,9 +1,19 @@
-"""Values of options, checked while the command line is read."""
+"""Options that commands share, and values that are checked while the command line is read."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from nlreid.embedding import Embeddings
+from nlreid.models import VideoReID, create_model
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -28,3 +38,43 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def number_option(parser: Any, option: str, kind: Callable[[str], int], default: int | None, text: str) -> argparse.Action:
+    """Add an option that is a whole number, with its default in its help."""
+    shown = text if default is None else f"{text} (default: %(default)s)"
+    action: argparse.Action = parser.add_argument(option, metavar="N", type=kind, default=default, help=shown)
+    return action
+
+
+def add_model_options(parser: Any) -> list[argparse.Action]:
+    """Add the options that say which model embeds, and how: those that `make_model` and `embed` need."""
+    pretrained = "weights: a tag, a file or folder, or hf-hub:org/name (default: those of the tag in --model, else random ones)"
+    return [
+        parser.add_argument("--model", default="r3d50_nl", help="a name of `nlreid models` (default: %(default)s)"),
+        parser.add_argument("--pretrained", metavar="TAG|PATH|HUB", help=pretrained),
+        number_option(parser, "--seed", whole_number(0, 2**63 - 1), 0, "seed of random weights"),
+        number_option(parser, "--batch-size", whole_number(1), 8, "clips that run together"),
+        parser.add_argument("--device", help="where to run, as in 'cuda' (default: cuda if there is one, else cpu)"),
+        parser.add_argument("--autocast", choices=sorted(DTYPES), help="run in mixed precision"),
+    ]
+
+
+def device_name(arguments: argparse.Namespace) -> str:
+    """The device that was asked for, or the best that there is."""
+    return arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def make_model(arguments: argparse.Namespace) -> VideoReID:
+    """The model of `add_model_options`; random weights depend on the seed, and are warned of."""
+    with torch.random.fork_rng(devices=[]):  # who calls from Python keeps the state of the generator
+        torch.default_generator.manual_seed(arguments.seed)
+        model = create_model(arguments.model, pretrained=arguments.pretrained or ("." in arguments.model))
+    if model.loaded.source == "random":
+        print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
+    return model
+
+
+def with_seed(people: Embeddings, model: VideoReID, seed: int) -> Embeddings:
+    """Embeddings that name the seed of random weights: of another seed they are another model's, and must not be compared."""
+    return replace(people, model=f"{people.model}, seed {seed}") if model.loaded.source == "random" else people

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nlreid.cli.arguments import whole_number
+from nlreid.cli.arguments import DTYPES, add_model_options, device_name, make_model, number_option, whole_number, with_seed
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklets
@@ -21,9 +17,7 @@ from nlreid.embedding import embed
 from nlreid.embedding.device import resolve_device
 from nlreid.embedding.whole_file import check_writable
 from nlreid.errors import DataError, InputError
-from nlreid.models import VideoReID, create_model
-
-DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+from nlreid.models import VideoReID
 
 
 def add_parser(commands: Any) -> None:
@@ -37,33 +31,20 @@ def add_parser(commands: Any) -> None:
     source = "a video file, a folder of its frames, or without --tracks a folder with a folder of pictures a person"
     parser.add_argument("source", metavar="VIDEO", type=Path, help=source)
     parser.add_argument("--tracks", metavar="FILE", type=Path, help="MOTChallenge track file: frame,id,x,y,w,h,…")
-    parser.add_argument("--model", default="r3d50_nl", help="a name of `nlreid models` (default: %(default)s)")
-    parser.add_argument(
-        "--pretrained",
-        metavar="TAG|PATH|HUB",
-        help="weights: a tag, a file or folder, or hf-hub:org/name (default: those of the tag in --model, else random ones)",
-    )
-    _number(parser, "--seed", whole_number(0, 2**63 - 1), 0, "seed of random weights")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write (safetensors)")
-    _number(parser, "--batch-size", whole_number(1), 8, "clips that run together")
-    parser.add_argument("--device", help="where to run, as in 'cuda' (default: cuda if there is one, else cpu)")
-    parser.add_argument("--autocast", choices=sorted(DTYPES), help="run in mixed precision")
-    _number(parser, "--min-frames", whole_number(1), 1, "leave out tracks with fewer pictures")
+    add_model_options(parser)
+    number_option(parser, "--min-frames", whole_number(1), 1, "leave out tracks with fewer pictures")
     parser.add_argument("--skip-bad-lines", action="store_true", help="report bad lines of the track file and go on")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     parser.set_defaults(run=run)
 
 
-def _number(parser: Any, option: str, kind: Any, default: int, text: str) -> None:
-    parser.add_argument(option, metavar="N", type=kind, default=default, help=f"{text} (default: %(default)s)")
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Embed and write; nothing is written unless everything went well."""
     _check_paths(arguments)
-    device = resolve_device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = resolve_device(device_name(arguments))
     tracks = read_tracks(arguments.tracks, skip_bad_lines=arguments.skip_bad_lines) if arguments.tracks else None
-    model = _model(arguments)
+    model = make_model(arguments)
     report = CropReport()
     people = embed(
         model,
@@ -73,8 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         autocast=DTYPES.get(arguments.autocast),
         progress=not arguments.quiet,
     )
-    if model.loaded.source == "random":  # of another seed they are another model: embeddings must not be compared
-        people = replace(people, model=f"{people.model}, seed {arguments.seed}")
+    people = with_seed(people, model, arguments.seed)
     people.save(arguments.output)
     if not arguments.quiet:
         if summary := _summary(arguments, report):
@@ -94,15 +74,6 @@ def _check_paths(arguments: argparse.Namespace) -> None:
         raise DataError(f"{arguments.source}: no such file or folder")
     if arguments.tracks is None and arguments.source.is_file():
         raise InputError(f"{arguments.source} is a file; --tracks FILE says where the people are in a video")
-
-
-def _model(arguments: argparse.Namespace) -> VideoReID:
-    with torch.random.fork_rng(devices=[]):  # who calls from Python keeps the state of the generator
-        torch.default_generator.manual_seed(arguments.seed)
-        model = create_model(arguments.model, pretrained=arguments.pretrained or ("." in arguments.model))
-    if model.loaded.source == "random":
-        print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
-    return model
 
 
 class _Counted:

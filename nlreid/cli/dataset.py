@@ -1,0 +1,143 @@
+"""The first half of `nlreid evaluate DATASET ROOT`: from a data set to embeddings, each tracklet embedded once."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nlreid.cli.arguments import DTYPES, device_name, make_model, with_seed
+from nlreid.cli.scores import Problem
+from nlreid.data.datasets.table import DATASETS, read_splits
+from nlreid.data.images import FramePaths
+from nlreid.data.split import JUNK, Split, unanswered
+from nlreid.data.tracklet import Tracklet
+from nlreid.embedding import Embeddings, embed
+from nlreid.embedding.device import resolve_device
+from nlreid.embedding.parts import PART, embed_in_parts
+from nlreid.errors import DataError, InputError
+from nlreid.models import VideoReID
+
+_OPTIONS = ("protocol", "splits", "min_frames")
+
+
+def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[str, Any]]:
+    """Read the splits, embed what any of them queries or searches, and share it out.
+
+    Args:
+        arguments: Those of the command.
+
+    Returns:
+        A problem for each split, and what they are made of, for JSON.
+
+    Raises:
+        DataError: If the data set is not there, no query of a split has a right answer, or two tracklets have one name.
+        InputError: If an option does not fit the data set or the machine.
+    """
+    device = resolve_device(device_name(arguments))
+    if arguments.keep and arguments.keep.resolve().is_relative_to(arguments.root.resolve()):
+        raise InputError(f"{arguments.keep} lies in the data set; give --keep a folder elsewhere")
+    options = {name: value for name in _OPTIONS if (value := getattr(arguments, name)) is not None}
+    splits = read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial, **options)
+    tracklets = _tracklets(splits)
+    if not (arguments.quiet or arguments.json):
+        print("\n\n".join(split.summary() for split in splits), end="\n\n", flush=True)
+    model = make_model(arguments)
+    how = {"batch_size": arguments.batch_size, "device": device, "autocast": DTYPES.get(arguments.autocast)}
+    how["progress"] = not arguments.quiet
+    if arguments.keep:
+        people = embed_in_parts(model, tracklets, arguments.keep, part=PART, **how)
+    else:
+        people = embed(model, tracklets, **how)
+    people = with_seed(people, model, arguments.seed)
+    problems = _shared_out(splits, people)
+    if arguments.keep:
+        _save(problems, arguments.keep)
+    return problems, _about(arguments, options, model, people)
+
+
+def _tracklets(splits: Sequence[Split]) -> list[Tracklet]:
+    """Every tracklet that is queried or searched, once; checked before hours are spent on them."""
+    tracklets: dict[str, Tracklet] = {}
+    for split in splits:
+        alone = set(map(id, unanswered(split.query, split.gallery)))
+        if all(id(tracklet) in alone or tracklet.pid == JUNK for tracklet in split.query):
+            raise DataError(
+                f"{split.name}: none of {len(split.query)} queries has a right answer, the same person in another camera, "
+                f"among {len(split.gallery)} tracklets of the gallery; there is nothing to score"
+            )
+        for tracklet in (*split.query, *split.gallery):
+            other = tracklets.setdefault(tracklet.name, tracklet)
+            if not _same(tracklet, other):
+                raise DataError(
+                    f"{split.name}: two different tracklets are called {tracklet.name!r}: pid {other.pid} in camera "
+                    f"{other.camid}, {_place(other)}, and pid {tracklet.pid} in camera {tracklet.camid}, {_place(tracklet)}; "
+                    "rename one of them"
+                )
+    return list(tracklets.values())
+
+
+def _same(one: Tracklet, other: Tracklet) -> bool:
+    """Whether they are of the same pictures: each split is read anew."""
+    if one is other:
+        return True
+    a, b = one.frames, other.frames
+    if (one.pid, one.camid, len(a)) != (other.pid, other.camid, len(b)):
+        return False
+    if isinstance(a, FramePaths) and isinstance(b, FramePaths):
+        return (a.folder, a.names) == (b.folder, b.names)
+    return all(x is y or (isinstance(x, str | Path) and x == y) for x, y in zip(a, b, strict=True))
+
+
+def _place(tracklet: Tracklet) -> str:
+    first = tracklet.frames[0]
+    return f"from {first}" if isinstance(first, str | Path) else f"of {len(tracklet)} pictures"
+
+
+def _shared_out(splits: Sequence[Split], people: Embeddings) -> list[Problem]:
+    rows = {track.name: row for row, track in enumerate(people.tracks)}
+    problems = []
+    for split in splits:
+        query, gallery = (people.select([rows[tracklet.name] for tracklet in part]) for part in (split.query, split.gallery))
+        problems.append(Problem(split.name, query, gallery, split.notes))
+    return problems
+
+
+def _save(problems: Sequence[Problem], keep: Path) -> None:
+    """`query.safetensors` and `gallery.safetensors`, of several splits in a folder each."""
+    for number, problem in enumerate(problems):
+        folder = keep / f"split_{number}" if len(problems) > 1 else keep
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
+        problem.query.save(folder / "query.safetensors")
+        problem.gallery.save(folder / "gallery.safetensors")
+
+
+def _about(
+    arguments: argparse.Namespace, options: dict[str, Any], model: VideoReID, people: Embeddings
+) -> dict[str, dict[str, Any]]:
+    reader = inspect.signature(DATASETS[arguments.dataset].read).parameters
+    chosen = {name: options.get(name, reader[name].default) for name in DATASETS[arguments.dataset].options}
+    random = model.loaded.source == "random"
+    return {
+        "data": {
+            "name": arguments.dataset,
+            "root": str(arguments.root),
+            "split": arguments.split,
+            "partial": arguments.partial,
+            **chosen,
+        },
+        "model": {
+            "name": model.name,
+            "weights": model.loaded.source,
+            "sha256": model.loaded.sha256 or None,
+            "seed": arguments.seed if random else None,
+            "autocast": arguments.autocast,
+            "embeddings": people.model,
+            "embedded": len(people),
+        },
+    }

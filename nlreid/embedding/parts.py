@@ -1,0 +1,184 @@
+"""`embed_in_parts`: embedding that can be interrupted, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlreid.data.tracklet import Tracklet
+from nlreid.embedding.device import resolve_device
+from nlreid.embedding.embeddings import Embeddings
+from nlreid.embedding.extract import embed
+from nlreid.embedding.provenance import FORMAT, describe, differences
+from nlreid.embedding.whole_file import check_writable, write_whole
+from nlreid.errors import DataError, InputError, whole_number
+from nlreid.hub.progress import progress_bar
+from nlreid.models.network import VideoReID
+
+ABOUT = "embedding.json"
+PARTS = "parts"
+PART = 64  # some minutes of a large network on a CPU
+
+_logger = logging.getLogger(__name__)
+
+
+def embed_in_parts(
+    model: VideoReID,
+    tracklets: Sequence[Tracklet],
+    folder: str | Path,
+    *,
+    part: int = PART,
+    batch_size: int = 16,
+    device: torch.device | str | None = None,
+    autocast: torch.dtype | None = None,
+    progress: bool = True,
+) -> Embeddings:
+    """Embed tracklets as `embed` does, and keep each part of them in a folder as soon as it is done.
+
+    Called again after an interruption of any kind, with the same arguments, it embeds only what is not there yet. Clips of
+    different parts never share a batch, so that the result is then, bit for bit, that of a run without interruption, where
+    the network computes the same twice, as it does on a CPU. It is that of `embed` up to rounding, and exactly if there
+    is only one part.
+
+    The folder has `embedding.json`, which says what is embedded, and `parts/00000.safetensors`, ..., each a file that
+    `Embeddings.load` reads. Another model, other weights, clips, tracklets or precision are refused. Pictures in memory are
+    compared by their bytes, files by their names only. Batch size and device may change: they change no more than
+    rounding.
+
+    Args:
+        model: As for `embed`.
+        tracklets: What to embed; names are unique.
+        folder: Where to keep the parts; made if it is not there.
+        part: Tracklets of a part: at most so many are embedded again after an interruption.
+        batch_size: As for `embed`.
+        device: As for `embed`.
+        autocast: As for `embed`.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        What `embed` returns.
+
+    Raises:
+        InputError: As `embed`, or if `part` is below 1.
+        DataError: If the folder holds something else or cannot be written, or a picture cannot be read.
+    """
+    part, batch_size = whole_number("part", part), whole_number("batch_size", batch_size)
+    if device is not None:
+        model.to(resolve_device(device))
+    about = describe(model, _checked(tracklets), part, autocast)
+    folder = Path(folder)
+    _check_folder(folder, about)
+    pieces = []
+    counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
+    with closing(counted):
+        for number, start in enumerate(range(0, len(tracklets), part)):
+            path = folder / PARTS / f"{number:05d}.safetensors"
+            people = _kept(path, tracklets[start : start + part])
+            some = islice(counted, len(tracklets[start : start + part]))
+            if people is None:
+                people = embed(model, some, batch_size=batch_size, autocast=autocast, progress=False)
+                _keep(people, path, about)
+            deque(some, maxlen=0)  # of a part that is there, the bar counts the tracklets
+            pieces.append(people)
+        deque(counted, maxlen=0)  # nothing is left, but the bar learns that the last one is done
+    return _joined(folder, pieces)
+
+
+def _checked(tracklets: Sequence[Tracklet]) -> Sequence[Tracklet]:
+    """What `embed` would refuse later, refused before anything is written."""
+    if not isinstance(tracklets, Sequence) or not all(isinstance(tracklet, Tracklet) for tracklet in tracklets):
+        raise InputError(f"embed_in_parts takes a list or tuple of nlreid.Tracklet objects; got {tracklets!r:.80}")
+    if not tracklets:
+        raise InputError("there is no tracklet to embed")
+    names = set[str]()
+    for tracklet in tracklets:
+        if tracklet.name in names:
+            raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
+        names.add(tracklet.name)
+    for kind in ("pid", "camid"):
+        known = {getattr(tracklet, kind) is not None: tracklet.name for tracklet in tracklets}
+        if len(known) > 1:
+            raise InputError(
+                f"either all tracklets have a {kind} or none has; {known[True]!r} has one, and {known[False]!r} not"
+            )
+    return tracklets
+
+
+def _check_folder(folder: Path, about: Mapping[str, Any]) -> None:
+    """Make the folder if it is not there; refuse one that holds something else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder}: no folder that can be written ({error.strerror}); name another") from error
+    check_writable(folder / ABOUT)
+    if ABOUT not in there:
+        if there:
+            raise DataError(f"{folder}: holds other files ({there[0]}), and no {ABOUT}; name an empty folder or a new one")
+        return
+    found = list(differences(_read(folder / ABOUT), about))
+    if found:
+        raise DataError(
+            f"{folder}: holds embeddings that differ in {'; '.join(found)}; "
+            "go on as they were begun, name another folder, or delete this one to begin anew"
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise ValueError(f"it is not of format {FORMAT}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: does not say what the embeddings beside it are of ({error}); name another folder, or delete this one"
+        ) from error
+    return about
+
+
+def _kept(path: Path, tracklets: Sequence[Tracklet]) -> Embeddings | None:
+    """A part that is there, if it is whole: what is written before the power fails may not be."""
+    if not path.exists():
+        return None
+    try:
+        people = Embeddings.load(path)
+        if [track.name for track in people.tracks] == [tracklet.name for tracklet in tracklets]:
+            lengths = torch.linalg.vector_norm(torch.as_tensor(people.features), dim=1)
+            if (lengths - 1).abs().max() > 1e-3:
+                raise DataError(f"{path}: damaged: its rows are not of length one")
+            return people
+    except DataError as error:
+        _logger.warning("%s; its tracklets are embedded again", error)
+        return None
+    raise DataError(f"{path}: holds other tracklets than it should; delete it, and those of the part are embedded again")
+
+
+def _keep(people: Embeddings, path: Path, about: Mapping[str, Any]) -> None:
+    """Keep a part; with the first one, what it is a part of."""
+    if not (path.parents[1] / ABOUT).exists():
+        write_whole(path.parents[1] / ABOUT, json.dumps(about).encode())
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path.parent}: cannot be made ({error.strerror})") from error
+    people.save(path)
+
+
+def _joined(folder: Path, pieces: Sequence[Embeddings]) -> Embeddings:
+    made = {people.model for people in pieces}
+    if len(made) > 1:
+        raise DataError(f"{folder / PARTS}: holds parts of several models ({'; '.join(sorted(made))}); delete the folder")
+    features = torch.cat([torch.as_tensor(people.features) for people in pieces])
+    pids, camids = (
+        None if pieces[0].pids is None else torch.cat([people.pids for people in pieces if people.pids is not None]),
+        None if pieces[0].camids is None else torch.cat([people.camids for people in pieces if people.camids is not None]),
+    )
+    return Embeddings(features, pids, camids, [track for people in pieces for track in people.tracks], pieces[0].model)
