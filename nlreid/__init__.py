@@ -5,8 +5,8 @@ from importlib.metadata import version as _version
 from nlreid.data.tracklet import Tracklet as Tracklet
 from nlreid.embedding import Embeddings as Embeddings
 from nlreid.embedding import embed as embed
-from nlreid.evaluation.ranking import evaluate as evaluate
-from nlreid.evaluation.rerank import rerank as rerank
+from nlreid.evaluation import evaluate as evaluate
+from nlreid.evaluation import rerank as rerank
 from nlreid.inflation import inflate as inflate
 from nlreid.layers.heads import ReIDOutput as ReIDOutput
 from nlreid.layers.non_local import NonLocalBlock as NonLocalBlock

@@ -14,8 +14,8 @@ from nlreid.cli.scores import Problem, as_json, as_text, solve
 from nlreid.data.datasets.table import DATASETS
 from nlreid.embedding import Embeddings
 from nlreid.errors import DataError, InputError
-from nlreid.evaluation.distances import METRICS
-from nlreid.evaluation.ranking import AP
+from nlreid.evaluation.distances.blocks import METRICS
+from nlreid.evaluation.ranking.scores import AP
 
 
 def add_parser(commands: Any) -> None:

@@ -11,10 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from nlreid.embedding import Embeddings
+from nlreid.evaluation import (
+    RankingScores,
+    camera_matrix,
+    confidence_interval,
+    evaluate,
+    evaluate_distances,
+    over_splits,
+    rerank,
+)
 from nlreid.evaluation.labelled import JUNK
-from nlreid.evaluation.ranking import RankingScores, evaluate, evaluate_distances
-from nlreid.evaluation.rerank import rerank
-from nlreid.evaluation.statistics import camera_matrix, confidence_interval, over_splits
 
 RERANKING: dict[str, Any] = {"k1": 20, "k2": 6, "lambda_value": 0.3}  # as in the paper
 LEVEL = 0.95

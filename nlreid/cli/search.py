@@ -11,7 +11,7 @@ import torch
 from nlreid.cli.arguments import whole_number
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
-from nlreid.evaluation.search import nearest
+from nlreid.evaluation import nearest
 
 
 def add_parser(commands: Any) -> None:

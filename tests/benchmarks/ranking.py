@@ -81,7 +81,7 @@ def sort_based(query, gallery):
 
 def ours(query, gallery):
     """The same of `nlreid.evaluate`."""
-    from nlreid.evaluation.ranking import evaluate
+    from nlreid.evaluation import evaluate
 
     scores = evaluate(query, gallery)
     return scores.rank(1), scores.mAP

@@ -43,7 +43,7 @@ def people(query: int, gallery: int) -> tuple[np.ndarray, np.ndarray]:
 
 def fast(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """What the library does."""
-    from nlreid.evaluation.rerank import rerank
+    from nlreid.evaluation import rerank
 
     return rerank(query, gallery).numpy()
 

@@ -21,9 +21,7 @@ from nlreid.cli import main
 from nlreid.data.datasets.people import read_people
 from nlreid.data.datasets.table import DATASETS, Dataset, read_splits
 from nlreid.data.split import Split
-from nlreid.evaluation.ranking import evaluate, evaluate_distances
-from nlreid.evaluation.rerank import rerank
-from nlreid.evaluation.statistics import camera_matrix, confidence_interval, over_splits
+from nlreid.evaluation import camera_matrix, confidence_interval, evaluate, evaluate_distances, over_splits, rerank
 
 RANDOM = "nlreid: the weights are random; give --pretrained for a ranking that means something\n"
 SCORES = ["rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP"]

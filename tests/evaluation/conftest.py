@@ -24,7 +24,7 @@ def problems(draw):
 @pytest.fixture(params=[7, 64, 2**19], ids=lambda size: f"block-{size}")
 def block(request, monkeypatch):
     """Blocks so small that every problem has several, and the usual ones."""
-    for room in ("counting", "search"):
+    for room in ("ranking.counting", "search.neighbours"):
         monkeypatch.setattr(f"nlreid.evaluation.{room}._BLOCK", request.param)
-    for room in ("matches", "search"):
+    for room in ("ranking.matches", "search.neighbours"):
         monkeypatch.setattr(f"nlreid.evaluation.{room}._QUERIES", max(1, request.param // 16))

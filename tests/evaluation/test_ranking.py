@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import nlreid
 from nlreid.errors import InputError, UnknownNameError
-from nlreid.evaluation.ranking import evaluate_distances
+from nlreid.evaluation.ranking.scores import evaluate_distances
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ranking.npz"
 any_block = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

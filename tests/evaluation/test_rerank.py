@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import InputError
-from nlreid.evaluation import jaccard, sparse, ties
-from nlreid.evaluation.neighbours import find_neighbours
-from nlreid.evaluation.rerank import rerank
+from nlreid.evaluation.reranking import jaccard, sparse, ties
+from nlreid.evaluation.reranking.k_reciprocal import rerank
+from nlreid.evaluation.reranking.neighbours import find_neighbours
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ranking.npz"
 

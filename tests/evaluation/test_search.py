@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import InputError, UnknownNameError
-from nlreid.evaluation.search import nearest
+from nlreid.evaluation.search.neighbours import nearest
 
 METRICS = ["cosine", "euclidean"]
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 
 import nlreid
 from nlreid.errors import InputError, UnknownNameError
-from nlreid.evaluation.statistics import camera_matrix, confidence_interval, over_splits
+from nlreid.evaluation.ranking.statistics import camera_matrix, confidence_interval, over_splits
 
 
 def drawn(queries=60, seed=0):

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import InputError
-from nlreid.evaluation.search import nearest
-from nlreid.evaluation.threshold import calibrate
+from nlreid.evaluation.search.neighbours import nearest
+from nlreid.evaluation.search.threshold import calibrate
 
 
 def nearest_of(query, gallery, row, wanted):

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nlreid.errors import InputError
-from nlreid.evaluation.covariances import cross_view_covariances
-from nlreid.evaluation.xqda import XQDA
+from nlreid.evaluation.metric_learning.covariances import cross_view_covariances
+from nlreid.evaluation.metric_learning.xqda import XQDA
 
 
 def covariances_by_hand(rows, pids, camids):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
-from nlreid.evaluation.ranking import RankingScores, per_query, ranked
+from nlreid.evaluation.ranking.scores import RankingScores, per_query, ranked
 
 SCORES = ("mAP", "mINP", "rank-k")
 _DRAWS = 2**20  # queries that are drawn at a time

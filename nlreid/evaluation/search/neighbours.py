@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import real_number, whole_number
-from nlreid.evaluation.distances import Distances
+from nlreid.evaluation.distances.blocks import Distances
+from nlreid.evaluation.distances.rows import Rows
 from nlreid.evaluation.labelled import Features, check_features, device_of
-from nlreid.evaluation.rows import Rows
 
 _QUERIES = 1024  # queries that go through the gallery together
 _BLOCK = 2**19  # distances that are held at a time
@@ -59,7 +59,7 @@ def nearest(
         metric: `"cosine"`: 1 - cos, from 0 to 2; a row of zeros is at distance 1 from all. `"euclidean"`: the features as
             they are.
         threshold: The largest distance of an answer; beyond it a query is said to be not in the gallery. See
-            `nlreid.evaluation.threshold.calibrate`.
+            `nlreid.evaluation.calibrate`.
 
     Returns:
         min(top, g) answers of each query, on the CPU.

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import InputError, unknown_name
-from nlreid.evaluation.exact import cosine_similarity, squared_euclidean
+from nlreid.evaluation.distances.exact import cosine_similarity, squared_euclidean
+from nlreid.evaluation.distances.rows import Rows, as_tensor, take
 from nlreid.evaluation.labelled import Features
-from nlreid.evaluation.rows import Rows, as_tensor, take
 
 METRICS = ("euclidean", "cosine")
 _CHUNK = 256  # terms that one product adds up: fewer, and the error is bounded more closely

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import InputError, real_number, whole_number
-from nlreid.evaluation.jaccard import mix
-from nlreid.evaluation.neighbours import find_neighbours
-from nlreid.evaluation.reciprocal import encode, expand_queries
+from nlreid.evaluation.reranking.encoding import encode, expand_queries
+from nlreid.evaluation.reranking.jaccard import mix
+from nlreid.evaluation.reranking.neighbours import find_neighbours
 
 
 @torch.no_grad()

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nlreid.evaluation.distances import Distances
+from nlreid.evaluation.distances.blocks import Distances
+from nlreid.evaluation.distances.rows import Rows
 from nlreid.evaluation.labelled import JUNK
-from nlreid.evaluation.rows import Rows
 
 _BLOCK = 2**19  # distances that are held at a time
 _UNSURE = 0.02  # share of a block, from which it is faster to compare it in float64 than to compare so many pairs

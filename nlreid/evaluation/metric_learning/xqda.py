@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import InputError, real_number, whole_number
-from nlreid.evaluation.covariances import cross_view_covariances
+from nlreid.evaluation.metric_learning.covariances import cross_view_covariances
 
 Matrix = Tensor | np.ndarray[Any, Any]
 Labels = Tensor | np.ndarray[Any, Any] | Sequence[int]

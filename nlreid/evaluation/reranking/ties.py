@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from nlreid.evaluation.exact import squared_euclidean
+from nlreid.evaluation.distances.exact import squared_euclidean
 
 # How many pairs of rows are subtracted at a time, and of how many rows all distances are looked at again.
 PAIRS = 4096

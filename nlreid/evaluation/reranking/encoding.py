@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlreid.evaluation.neighbours import Neighbours
-from nlreid.evaluation.sparse import SparseRows, rows_at_a_time, sparse_rows
-from nlreid.evaluation.ties import pair_distances
+from nlreid.evaluation.reranking.neighbours import Neighbours
+from nlreid.evaluation.reranking.sparse import SparseRows, rows_at_a_time, sparse_rows
+from nlreid.evaluation.reranking.ties import pair_distances
 
 
 def encode(rows: Tensor, neighbours: Neighbours, k1: int) -> SparseRows:

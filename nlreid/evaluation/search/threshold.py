@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlreid.errors import InputError, real_number
-from nlreid.evaluation.distances import Distances
+from nlreid.evaluation.distances.blocks import Distances
 from nlreid.evaluation.labelled import JUNK, Labelled, check_features, check_labels, device_of
-from nlreid.evaluation.matches import find_matches
-from nlreid.evaluation.search import nearest_allowed
+from nlreid.evaluation.ranking.matches import find_matches
+from nlreid.evaluation.search.neighbours import nearest_allowed
 
 
 @dataclass(frozen=True)

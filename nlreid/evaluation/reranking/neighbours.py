@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import InputError
-from nlreid.evaluation.sparse import BLOCK
-from nlreid.evaluation.ties import settle
+from nlreid.evaluation.reranking.sparse import BLOCK
+from nlreid.evaluation.reranking.ties import settle
 
 # How many rows beyond the wanted ones are kept, so that those at nearly equal distances are seldom more.
 SPARE = 8

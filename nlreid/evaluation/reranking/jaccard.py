@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from nlreid.evaluation import sparse
-from nlreid.evaluation.sparse import SparseRows, sparse_rows
+from nlreid.evaluation.reranking import sparse
+from nlreid.evaluation.reranking.sparse import SparseRows, sparse_rows
 
 # How much longer it takes to find a pair of entries in the inverted index than to compare two numbers side by side.
 DENSE = 32

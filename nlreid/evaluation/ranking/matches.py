@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nlreid.evaluation.counting import Entries, count_between
-from nlreid.evaluation.distances import Distances
+from nlreid.evaluation.distances.blocks import Distances
 from nlreid.evaluation.labelled import JUNK, Labelled, Labels, check_features, check_labels, device_of
+from nlreid.evaluation.ranking.counting import Entries, count_between
 
 _QUERIES = 1024  # queries that go through the gallery together
 _EDGES = 2**21  # distances of right answers, both sides of each, that are held at a time

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nlreid.errors import InputError, unknown_name, whole_number
 from nlreid.evaluation.labelled import Labelled, Labels
-from nlreid.evaluation.matches import Matches, find_matches, matches_in
+from nlreid.evaluation.ranking.matches import Matches, find_matches, matches_in
 
 AP = ("average_precision", "trapezoid")
 
