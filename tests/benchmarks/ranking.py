@@ -75,10 +75,7 @@ def sort_based(query, gallery, lists=True):
             continue
         first.append(found[0])
         so_far = found.cumsum()
-        if lists:
-            so_far = [x / (i + 1.0) for i, x in enumerate(so_far)]
-        else:
-            so_far = so_far / np.arange(1, len(so_far) + 1)
+        so_far = [x / (i + 1.0) for i, x in enumerate(so_far)] if lists else so_far / np.arange(1, len(so_far) + 1)
         precisions.append((np.asarray(so_far) * found).sum() / found.sum())
     return float(np.mean(first)), float(np.mean(precisions))
 

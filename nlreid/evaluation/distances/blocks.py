@@ -4,12 +4,13 @@ A matrix product gives a distance with a rounding error that depends on the shap
 only sorts out what is certain: its error is bounded (Higham, Accuracy and Stability of Numerical Algorithms, Eq. 3.5), and
 where two distances are nearer than the bound, both are computed anew from their two rows, in float64, in one fixed way.
 
-Everything is on a scale on which a query's distances keep their order: for `"euclidean"` the squared distance less the squared
+Products are on a scale on which a query's distances keep their order: for `"euclidean"` the squared distance less the squared
 length of the query, |g|² - 2 q·g; for `"cosine"` the negative cosine.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,15 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import InputError, unknown_name
-from nlreid.evaluation.distances.exact import cosine_similarity, squared_euclidean
+from nlreid.evaluation.distances.exact import cosine_distance, squared_euclidean
 from nlreid.evaluation.distances.rows import Rows, as_tensor, take
 from nlreid.evaluation.labelled import Features
 
 METRICS = ("euclidean", "cosine")
 _CHUNK = 256  # terms that one product adds up: fewer, and the error is bounded more closely
 _PAIRS = 2**17  # numbers in the rows that are compared one by one at a time: they fit a cache
+_FEW_ROWS, _MANY_PAIRS = 4096, 16  # so few rows, each in so many pairs, that it pays to look for copies among them
 _LOOKED_AT = 4096  # queries that are checked together
-_FLOAT32_LENGTHS = (1e-10, 1e15)  # squares of which float32 holds
+_LONGEST_FLOAT32 = 1e15  # whose square float32 holds
+_MIDDLE_OF = 1024  # rows of the gallery in the middle of which the origin is
 
 
 class Distances:
@@ -47,6 +50,7 @@ class Distances:
             raise unknown_name("metric", metric, METRICS)
         self.query, self.gallery, self.metric, self.device = query, gallery, metric, device
         self.factor = 2.0 if metric == "euclidean" else 1.0
+        self._origin = _middle(gallery).to(device) if metric == "euclidean" else None
         double = any(str(side.dtype).endswith("float64") for side in (query, gallery))
         reduced = torch.get_float32_matmul_precision() != "highest"  # TF32 and the like have no bound that helps
         self._dtype = torch.float64 if double or reduced else torch.float32
@@ -62,7 +66,7 @@ class Distances:
 
     def queries(self, rows: NDArray[np.int64]) -> Rows:
         """Some queries, ready to be compared."""
-        return Rows(take(self.query, rows).to(self.device), cosine=self.metric == "cosine")
+        return Rows(take(self.query, rows).to(self.device), self._origin)
 
     def blocks(self, size: int) -> Iterator[tuple[int, Rows]]:
         """The gallery, `size` rows at a time, each with the place of its first row."""
@@ -70,7 +74,7 @@ class Distances:
             yield start, self._prepare("gallery", as_tensor(self.gallery[start : start + size]), start)
 
     def _prepare(self, name: str, rows: Tensor, start: int) -> Rows:
-        prepared = Rows(rows.to(self.device), cosine=self.metric == "cosine")
+        prepared = Rows(rows.to(self.device), self._origin)
         unsound = prepared.first_unsound()
         if unsound is not None:
             raise InputError(
@@ -90,7 +94,8 @@ class Distances:
             `(q, g)` of this type.
         """
         q, g = query.values(dtype), gallery.values(dtype)
-        out = gallery.squares.to(dtype).expand(len(q), -1).clone()
+        squares = gallery.lengths.square() if self.metric == "euclidean" else torch.zeros_like(gallery.lengths)
+        out = squares.to(dtype).expand(len(q), -1).clone()
         with torch.autocast(self.device.type, enabled=False):
             for first in range(0, q.shape[1], _CHUNK):
                 columns = slice(first, first + _CHUNK)
@@ -99,9 +104,8 @@ class Distances:
 
     def filter_type(self, query: Rows, gallery: Rows) -> torch.dtype:
         """The fastest type in which these rows can be compared."""
-        lengths = (float(query.lengths.max()), float(gallery.lengths.max()))
-        plain = all(_FLOAT32_LENGTHS[0] < length < _FLOAT32_LENGTHS[1] for length in lengths)
-        return self._dtype if plain else torch.float64
+        longest = max(float(query.lengths.max()), float(gallery.lengths.max()))
+        return self._dtype if longest < _LONGEST_FLOAT32 else torch.float64
 
     def bound(self, query: Rows, longest: float, dtype: torch.dtype) -> Tensor:
         """The largest error that the approximate distances of each query can have, that of `comparable` ones included.
@@ -114,11 +118,12 @@ class Distances:
         Returns:
             float64 `(q,)`.
         """
-        d = self.query.shape[1]
-        terms = self.factor * query.lengths * longest + (longest**2 if self.metric == "euclidean" else 0.0)
+        d, lengths = self.query.shape[1], query.lengths
+        terms = self.factor * lengths * longest + (longest**2 if self.metric == "euclidean" else 0.0)
         products = _gamma(min(d, _CHUNK) + d // _CHUNK + 8, dtype) * terms  # 8: rounded rows, the squares, the sum
-        exact = _gamma(d + 8, torch.float64) * 2 * (query.lengths + longest).square()
-        return 1.1 * (products + exact) + d * torch.finfo(dtype).tiny
+        exact = 4 * _gamma(math.ceil(math.log2(d)) + 8, torch.float64) * (lengths + longest).square()  # summed by halves
+        vanished = 4 * d * torch.finfo(dtype).tiny * (1 + lengths + longest)
+        return 1.1 * (products + exact) + vanished
 
     def exact(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> Tensor:
         """The distances of pairs of rows, in float64: each is computed from its two rows alone.
@@ -130,10 +135,24 @@ class Distances:
         Returns:
             The distances, as `nlreid.evaluate` and `nearest` mean them: not squared, and 1 - cos; float64 `(n,)`, on the CPU.
         """
+        asked = np.unique(gallery)
+        if len(asked) > _FEW_ROWS or len(query) < _MANY_PAIRS * len(asked):
+            return self._exact(query, gallery)
+        first = asked[self._first_equals(asked)]  # many pairs in doubt are mostly copies of few: see each of these once
+        pairs, back = np.unique(query * len(self.gallery) + first[np.searchsorted(asked, gallery)], return_inverse=True)
+        return self._exact(*np.divmod(pairs, len(self.gallery)))[torch.from_numpy(back)]
+
+    def _first_equals(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of each of some gallery rows, the place among them of one and the same row that it equals."""
+        kinds = torch.unique(take(self.gallery, rows), dim=0, return_inverse=True)[1].cpu().numpy()
+        first: NDArray[np.int64] = np.unique(kinds, return_index=True)[1][kinds]
+        return first
+
+    def _exact(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> Tensor:
         distances = torch.empty(len(query), dtype=torch.float64)  # at once: small results would lie between large ones
         for part in self._parts(len(query)):
             q, g = self._pairs(query[part], gallery[part])
-            distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else 1 - cosine_similarity(q, g)
+            distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else cosine_distance(q, g)
         return distances
 
     def equal(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -160,7 +179,14 @@ class Distances:
         """
         if self.metric == "cosine":
             return distances - 1
-        return distances.square() - query.squares.cpu()[:, None]
+        return distances.square() - query.lengths.cpu().square()[:, None]
+
+
+def _middle(gallery: Features) -> Tensor:
+    """The mean of the first rows, float64 `(d,)`, as far as they are sound: any origin is right, this one is near."""
+    rows = as_tensor(gallery[:_MIDDLE_OF]).double()
+    middle = rows.mean(dim=0) if len(rows) else rows.new_zeros(rows.shape[1])
+    return middle.nan_to_num(0.0, 0.0, 0.0)
 
 
 def _gamma(terms: int, dtype: torch.dtype) -> float:

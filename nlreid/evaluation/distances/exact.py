@@ -19,8 +19,8 @@ def squared_euclidean(first: Tensor, second: Tensor) -> Tensor:
     return folded((first.double() - second).square_())
 
 
-def cosine_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """The cosine of the angle between the two rows of each pair; 0 where one is a row of zeros.
+def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
+    """1 - cos of the angle between the two rows of each pair; 1 where one is a row of zeros.
 
     Args:
         first: Floating point `(p, d)`.
@@ -29,7 +29,13 @@ def cosine_similarity(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         float64 `(p,)`.
     """
-    return folded(_unit(first).mul_(_unit(second)))
+    lengths = row_lengths(first).mul_(row_lengths(second))
+    return 1 - folded(first.double() * second) / lengths.where(lengths > 0, 1.0)
+
+
+def row_lengths(rows: Tensor) -> Tensor:
+    """The Euclidean length of each row, float64 `(n,)`."""
+    return folded(rows.to(torch.float64, copy=True).square_()).sqrt_()
 
 
 def folded(terms: Tensor) -> Tensor:
@@ -43,9 +49,3 @@ def folded(terms: Tensor) -> Tensor:
         terms = terms[:, :half]
         terms[:, : rest.shape[1]] += rest
     return terms.squeeze(1)
-
-
-def _unit(rows: Tensor) -> Tensor:
-    rows = rows.to(torch.float64, copy=True)
-    lengths = folded(rows.square()).sqrt_()
-    return rows.div_(lengths.where(lengths > 0, 1.0)[:, None])

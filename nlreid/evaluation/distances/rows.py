@@ -7,41 +7,48 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nlreid.evaluation.distances.exact import folded, row_lengths
 from nlreid.evaluation.labelled import Features
 
 
 class Rows:
-    """Some rows, ready to be compared; those of `"cosine"` are scaled to length one.
+    """Some rows, moved to where products lose few digits: scaled to length one, or counted from a common origin.
+
+    Euclidean distances do not depend on the origin, but the digits that |g|² - 2 q·g loses do: features that have much in
+    common, as those behind a ReLU, are long, and their differences are not.
 
     Args:
         rows: `(n, d)`, as they were given.
-        cosine: Whether to scale them.
+        origin: What is subtracted, float64 `(d,)`; None scales the rows to length one instead.
 
     Attributes:
-        lengths: Their lengths, float64 `(n,)`; 1 where they are scaled.
-        squares: What is added to -2 q·g: the squared lengths, or 0 where they are scaled; float64 `(n,)`.
+        lengths: Of the moved rows, float64 `(n,)`.
     """
 
-    def __init__(self, rows: Tensor, *, cosine: bool) -> None:
-        self._rows, self._cosine = rows, cosine
-        self._own_lengths = row_lengths(rows)
-        self.lengths = torch.ones_like(self._own_lengths) if cosine else self._own_lengths
-        self.squares = torch.zeros_like(self.lengths) if cosine else self.lengths.square()
-        self._as_type: dict[torch.dtype, Tensor] = {}
+    def __init__(self, rows: Tensor, origin: Tensor | None) -> None:
+        self._rows, self._origin = rows, origin
+        moved = self._moved()
+        self.lengths = folded(moved.square()).sqrt_()
+        self._as_type = {torch.float32: moved.float()}
 
     def __len__(self) -> int:
         return len(self._rows)
 
+    def _moved(self) -> Tensor:
+        if self._origin is not None:
+            return self._rows.to(torch.float64, copy=True).sub_(self._origin)
+        lengths = row_lengths(self._rows)
+        return self._rows / lengths.where(lengths > 0, 1.0)[:, None]
+
     def first_unsound(self) -> int | None:
         """The first row that is not finite, or too large to be squared."""
-        finite = self._own_lengths.isfinite()
-        return None if finite.all() else int(finite.int().argmin())
+        sound = torch.linalg.vector_norm(self._rows, dim=1, dtype=torch.float64).isfinite()
+        return None if sound.all() else int(sound.int().argmin())
 
     def values(self, dtype: torch.dtype) -> Tensor:
-        """The rows, `(n, d)`, rounded once to this type."""
+        """The moved rows, `(n, d)`, rounded once to this type."""
         if dtype not in self._as_type:
-            rows = unit_rows(self._rows, self._own_lengths) if self._cosine else self._rows
-            self._as_type[dtype] = rows.to(dtype)
+            self._as_type[dtype] = self._moved().to(dtype)
         return self._as_type[dtype]
 
 
@@ -55,14 +62,3 @@ def take(features: Features, rows: NDArray[np.int64]) -> Tensor:
     if isinstance(features, Tensor):
         return features.detach().index_select(0, torch.from_numpy(rows).to(features.device))
     return torch.from_numpy(features[rows])
-
-
-def row_lengths(rows: Tensor) -> Tensor:
-    """The Euclidean length of each row, float64 `(n,)`."""
-    lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    return lengths
-
-
-def unit_rows(rows: Tensor, lengths: Tensor) -> Tensor:
-    """Rows of length one, float64; a row of zeros stays one."""
-    return rows.double() / lengths.where(lengths > 0, 1.0)[:, None]
