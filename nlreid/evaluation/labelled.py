@@ -15,6 +15,7 @@ JUNK = -1
 """The pid of what is no answer, right or wrong: it is left out of every ranking (MARS, Zheng et al. 2016)."""
 
 Features = Tensor | NDArray[np.floating[Any]]
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 class Labels(Protocol):
@@ -44,12 +45,7 @@ def check_features(query: Any, gallery: Any) -> tuple[Features, Features]:
         InputError: If one is not floating point `(n, d)`, or d differs.
     """
     for name, features in (("query", query), ("gallery", gallery)):
-        floating = (
-            features.is_floating_point()
-            if isinstance(features, Tensor)
-            else isinstance(features, np.ndarray) and features.dtype in (np.float16, np.float32, np.float64)
-        )
-        if not floating or features.ndim != 2 or not features.shape[1]:
+        if not _is_plain(features) or features.ndim != 2 or not features.shape[1]:
             kind = f"{getattr(features, 'dtype', type(features).__qualname__)} {tuple(np.shape(features))}"
             raise InputError(f"features of the {name} are a floating-point tensor or NumPy array (n, d); got {kind}")
     if query.shape[1] != gallery.shape[1]:
@@ -57,6 +53,32 @@ def check_features(query: Any, gallery: Any) -> tuple[Features, Features]:
             f"features of query (q, d) and gallery (g, d) have one d; got {tuple(query.shape)} and {tuple(gallery.shape)}"
         )
     return query, gallery
+
+
+def _is_plain(features: Any) -> bool:
+    """Whether these are numbers of a type that is computed with, all of them there."""
+    if isinstance(features, Tensor):
+        return features.dtype in _FLOATS and features.layout == torch.strided and features.device.type != "meta"
+    usual = features.dtype in (np.float16, np.float32, np.float64) if isinstance(features, np.ndarray) else False
+    return usual and not isinstance(features, np.ma.MaskedArray)  # whose mask would be lost
+
+
+def features_of(name: str, side: Any) -> Any:
+    """The features of one side.
+
+    Args:
+        name: `"query"` or `"gallery"`, for messages.
+        side: What they are of.
+
+    Raises:
+        InputError: If it has none.
+    """
+    if not hasattr(side, "features"):
+        raise InputError(
+            f"the {name} is nlreid.Embeddings(features, pids, camids), or has features, pids and camids in another way; "
+            f"got {type(side).__qualname__}"
+        )
+    return side.features
 
 
 def check_labels(name: str, side: Labels, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -83,11 +105,16 @@ def _labels(name: str, kind: str, side: Labels, count: int) -> NDArray[np.int64]
             f"the {name} has no {kind}; evaluating needs the identity and the camera of each row: "
             "nlreid.Embeddings(features, pids, camids)"
         )
-    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    try:
+        array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except ValueError as error:  # lists of different lengths
+        raise InputError(f"{kind} of the {name} are whole numbers, one for each of {count} rows; got {values!r:.80}") from error
     if array.shape != (count,) or not (array.dtype.kind in "iu" or array.size == 0):
         raise InputError(
             f"{kind} of the {name} are whole numbers, one for each of {count} rows; got {array.dtype} {array.shape}"
         )
+    if array.size and array.max() > np.iinfo(np.int64).max:  # of uint64, which would wrap round, even into junk
+        raise InputError(f"{kind} of the {name} are whole numbers below 2^63; got {array.max()}")
     return array.astype(np.int64)
 
 

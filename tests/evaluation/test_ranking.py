@@ -1,5 +1,7 @@
 """`evaluate` answers what loops over whole rankings answer, and what public evaluators answer, whatever the block."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 import nlreid
 from nlreid.errors import InputError, UnknownNameError
+from nlreid.evaluation.distances.exact import cosine_distance, squared_euclidean
 from nlreid.evaluation.ranking.scores import evaluate_distances
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ranking.npz"
@@ -97,9 +100,14 @@ def test_given_distances_are_scored_like_those_of_features(problem):
     matrix = np.array([[distance(q, g, "euclidean") for g in gallery.features] for q in query.features])
     assume(any(map(any, rankings(query, gallery))))
     same_answers(evaluate_distances(torch.from_numpy(matrix), query, gallery), nlreid.evaluate(query, gallery))
+    rounded = torch.from_numpy(matrix).bfloat16()
+    same_answers(evaluate_distances(rounded, query, gallery), evaluate_distances(rounded.double().numpy(), query, gallery))
 
 
-@pytest.mark.parametrize("matrix", [np.zeros(3), np.full((1, 2), np.nan), np.zeros((2, 2)), np.array([["a", "b"]])])
+@pytest.mark.parametrize(
+    "matrix",
+    [np.zeros(3), np.full((1, 2), np.nan), np.zeros((2, 2)), np.array([["a", "b"]]), [[1.0, 2.0]], torch.eye(2, device="meta")],
+)
 def test_given_distances_must_be_a_matrix_of_numbers(matrix):
     with pytest.raises(InputError, match=r"distances are numbers|rows; got"):
         evaluate_distances(matrix, side(None, [1], [1]), side(None, [1, 2], [2, 2]))
@@ -170,6 +178,54 @@ def test_float16_features_are_compared_as_the_numbers_that_they_are():
     same_answers(nlreid.evaluate(query, gallery), nlreid.evaluate(*wide))
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("width", [2048, 5000])
+def test_nearly_equal_float64_features_are_ranked_exactly(metric, width):
+    query, gallery = (
+        side(
+            (torch.randn(n, width, dtype=torch.float64) + 1e4).half().double(), torch.arange(n) % 5 + 1, torch.full((n,), camid)
+        )
+        for n, camid in ((6, 1), (60, 2))
+    )
+    matrix = [[float(exact_distance(q, g, metric)) for g in gallery.features] for q in query.features]
+    same_answers(nlreid.evaluate(query, gallery, metric=metric), evaluate_distances(np.array(matrix), query, gallery))
+
+
+def exact_distance(q, g, metric):
+    """By the library's room for single pairs."""
+    return squared_euclidean(q[None], g[None]).sqrt() if metric == "euclidean" else cosine_distance(q[None], g[None])
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-162, 1e140])
+def test_cosines_do_not_depend_on_lengths(scale):
+    query, gallery = drawn(dtype=torch.float64)
+    plain = nlreid.evaluate(query, gallery, metric="cosine")
+    scaled = [side(part.features * scale, part.pids, part.camids) for part in (query, gallery)]
+    assert nlreid.evaluate(*scaled, metric="cosine").mAP == pytest.approx(plain.mAP, abs=1e-12)
+
+
+def test_other_ways_to_reduce_precision_are_no_obstacle():
+    script = (
+        "import torch, nlreid\n"
+        "from types import SimpleNamespace as Side\n"
+        "one, two = (Side(features=torch.randn(9, 8), pids=range(9), camids=[camid] * 9) for camid in (1, 2))\n"
+        "torch.backends.mkldnn.matmul.fp32_precision = 'bf16'\n"
+        "print(nlreid.evaluate(one, two).valid)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "9", done.stderr
+
+
+def test_a_default_device_of_others_is_not_used():
+    query, gallery = drawn()
+    plain = nlreid.evaluate(query, gallery)
+    torch.set_default_device("meta")
+    try:
+        same_answers(nlreid.evaluate(query, gallery), plain)
+    finally:
+        torch.set_default_device(None)
+
+
 # --- what may come in
 
 
@@ -229,11 +285,21 @@ broken = np.where(eye > 0, np.inf, eye)
         (side(eye, [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], None), "the gallery has no camids"),
         (side(eye, [1, 2], [1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), r"pids of the query .* 3 rows; got int64 \(2,\)"),
         (side(eye, [1.0, 2.0, 3.0], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "whole numbers, .* got float64"),
+        (side(eye, np.array([2**64 - 1, 2, 3], dtype=np.uint64), [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "below 2\\^63"),
         (side(eye, [True] * 3, [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "got bool"),
         (side(eye[:, :2], [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), r"one d; got \(3, 2\) and \(3, 3\)"),
         (side(eye[0], [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), r"of the query .* \(n, d\); got float32 \(3,\)"),
         (side(eye[:, :0], [1, 2, 3], [1, 1, 1]), side(eye[:, :0], [1, 2, 3], [2, 2, 2]), r"got float32 \(3, 0\)"),
         (side(eye.astype(int), [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "of the query .* got int64"),
+        (side(torch.eye(3).to_sparse(), [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "of the query are a floating"),
+        (
+            side(torch.eye(3, device="meta"), [1, 2, 3], [1, 1, 1]),
+            side(eye, [1, 2, 3], [2, 2, 2]),
+            "of the query are a floating",
+        ),
+        (side(np.ma.masked_array(eye), [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "of the query are a floating"),
+        (side(eye, [[1], [2, 3], []], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "pids of the query are whole numbers"),
+        (eye, side(eye, [1, 2, 3], [2, 2, 2]), "the query is nlreid.Embeddings.* got ndarray"),
         (side(eye.tolist(), [1, 2, 3], [1, 1, 1]), side(eye, [1, 2, 3], [2, 2, 2]), "got list"),
         (side(eye, [1, 2, 3], [1, 1, 1]), side(eye[:0], [], []), "none of the 3 queries has a right answer"),
         (side(eye[:0], [], []), side(eye, [1, 2, 3], [2, 2, 2]), "none of the 0 queries"),
@@ -253,6 +319,7 @@ def test_names_are_checked():
     for arguments, name in (({"metric": "l2"}, "metric"), ({"ap": "trapezoidal"}, "ap")):
         with pytest.raises(UnknownNameError, match=f"unknown {name}"):
             nlreid.evaluate(*drawn(), **arguments)
+    assert len(nlreid.evaluate(*drawn(), max_rank=np.uint8(255)).cmc) == 255
     with pytest.raises(InputError, match="max_rank is a whole number from 1; got 0"):
         nlreid.evaluate(*drawn(), max_rank=0)
 

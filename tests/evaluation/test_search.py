@@ -59,6 +59,18 @@ def test_lengths_do_not_matter_to_cosine(scale):
     assert scaled.rows.tolist() == plain.rows.tolist()
 
 
+def test_equal_rows_are_at_distance_0_and_opposite_ones_at_2():
+    rows = torch.randn(200, 50)
+    assert nearest(rows, rows, 1, threshold=0.0).rows[:, 0].tolist() == list(range(200))
+    assert nearest(rows, -rows, 200).distances.max() == 2
+
+
+def test_a_few_long_rows_do_not_spoil_the_others():
+    query, gallery = torch.randn(5, 64), torch.randn(3000, 64)
+    gallery[::1000] *= 1e5
+    assert nearest(query, gallery, 7, metric="euclidean").rows.tolist() == sorted_by_hand(query, gallery, 7, "euclidean")
+
+
 def test_half_precision_is_ranked_as_the_numbers_that_it_is():
     query, gallery = torch.randn(2, 16).half(), torch.randn(5, 16).half()
     assert torch.equal(nearest(query, gallery).distances, nearest(query.double(), gallery.double()).distances)

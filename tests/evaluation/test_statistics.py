@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from evaluation.conftest import problems
 from evaluation.naive_ranking import average_precision, rankings, side
 from hypothesis import assume, given, settings
 
 import nlreid
 from nlreid.errors import InputError, UnknownNameError
+from nlreid.evaluation.ranking.scores import evaluate_distances
 from nlreid.evaluation.ranking.statistics import camera_matrix, confidence_interval, over_splits
 
 
@@ -56,6 +58,7 @@ def test_the_same_seed_gives_the_same_interval_whatever_else_is_drawn():
     [
         ({"score": "map"}, UnknownNameError, "unknown score 'map'"),
         ({"score": "rank-0"}, UnknownNameError, "unknown score"),
+        ({"score": None}, UnknownNameError, "unknown score"),
         ({"level": 1.0}, InputError, "level is between 0 and 1"),
         ({"resamples": 0}, InputError, "resamples"),
         ({"seed": -1}, InputError, "seed"),
@@ -95,10 +98,29 @@ def by_hand(query, gallery, q, first, second):
     if query.camids[q] != first:
         return []
     same = gallery.pids == query.pids[q]
-    itself = (gallery.camids == first) & (gallery.features == query.features[q]).all(axis=1)
+    itself = same & (gallery.camids == first) & (gallery.features == query.features[q]).all(axis=1)
+    itself &= itself.cumsum() == 1  # one of them
     kept = (gallery.pids != -1) & (~same | ((gallery.camids == second) & ~itself))
     alone = side(query.features[[q]], query.pids[[q]], np.array([-9]))  # in no camera, so that no answer is left out
     return next(iter(rankings(alone, side(gallery.features[kept], gallery.pids[kept], gallery.camids[kept]))))
+
+
+def test_the_query_itself_is_known_by_its_name():
+    rows, names = torch.eye(3), [nlreid.embedding.TrackInfo(name, 1) for name in "abc"]
+    query = nlreid.Embeddings(rows[:1], [1], [1], names[:1])
+    gallery = nlreid.Embeddings(rows.half() * 0.9, [1, 1, 1], [1, 1, 2], names)  # another run, in other numbers
+    for scores in (nlreid.evaluate(query, gallery), evaluate_distances(torch.tensor([[0.0, 2.0, 1.0]]), query, gallery)):
+        assert camera_matrix(scores).queries.tolist() == [[1, 1], [0, 0]]
+        assert scores.matches.itself.tolist() == [True, False, False]
+
+
+def test_where_nothing_tells_the_query_itself_the_diagonal_is_empty():
+    query, gallery = drawn()
+    given_ = evaluate_distances(torch.cdist(*(torch.from_numpy(part.features) for part in (query, gallery))), query, gallery)
+    matrix, known = camera_matrix(given_), camera_matrix(nlreid.evaluate(query, gallery))
+    assert np.isnan(matrix.mAP.diagonal()).all()
+    off = ~np.eye(len(matrix.cameras), dtype=bool)
+    assert matrix.queries[off].tolist() == known.queries[off].tolist()
 
 
 # --- splits
@@ -117,5 +139,6 @@ def test_mean_and_deviation_over_splits():
 def test_splits_are_of_one_kind():
     with pytest.raises(InputError, match="at least one"):
         over_splits([])
-    with pytest.raises(InputError, match="one max_rank"):
-        over_splits([nlreid.evaluate(*drawn(), max_rank=rank) for rank in (5, 10)])
+    for arguments in ({"max_rank": 5}, {"ap": "trapezoid"}):
+        with pytest.raises(InputError, match="one max_rank and one kind of ap"):
+            over_splits([nlreid.evaluate(*drawn()), nlreid.evaluate(*drawn(), **arguments)])

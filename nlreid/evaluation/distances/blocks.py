@@ -52,8 +52,7 @@ class Distances:
         self.factor = 2.0 if metric == "euclidean" else 1.0
         self._origin = _middle(gallery).to(device) if metric == "euclidean" else None
         double = any(str(side.dtype).endswith("float64") for side in (query, gallery))
-        reduced = torch.get_float32_matmul_precision() != "highest"  # TF32 and the like have no bound that helps
-        self._dtype = torch.float64 if double or reduced else torch.float32
+        self._dtype = torch.float64 if double or _float32_is_reduced() else torch.float32
 
     def check_queries(self) -> None:
         """Look at every query once; the gallery is looked at as it is compared.
@@ -96,10 +95,13 @@ class Distances:
         q, g = query.values(dtype), gallery.values(dtype)
         squares = gallery.lengths.square() if self.metric == "euclidean" else torch.zeros_like(gallery.lengths)
         out = squares.to(dtype).expand(len(q), -1).clone()
+        product = torch.empty_like(out)
         with torch.autocast(self.device.type, enabled=False):
             for first in range(0, q.shape[1], _CHUNK):
                 columns = slice(first, first + _CHUNK)
-                out.addmm_(q[:, columns], g[:, columns].T, alpha=-self.factor)
+                # apart from the sum: some libraries would go on adding to it term by term, with an error that d makes
+                torch.mm(q[:, columns], g[:, columns].T, out=product)
+                out.sub_(product, alpha=self.factor)
         return out
 
     def filter_type(self, query: Rows, gallery: Rows) -> torch.dtype:
@@ -149,7 +151,9 @@ class Distances:
         return first
 
     def _exact(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> Tensor:
-        distances = torch.empty(len(query), dtype=torch.float64)  # at once: small results would lie between large ones
+        distances = torch.empty(
+            len(query), dtype=torch.float64, device="cpu"
+        )  # at once: small results would lie between large ones
         for part in self._parts(len(query)):
             q, g = self._pairs(query[part], gallery[part])
             distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else cosine_distance(q, g)
@@ -157,7 +161,7 @@ class Distances:
 
     def equal(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the two rows of each pair are the same, number for number, `(n,)`."""
-        same = torch.empty(len(query), dtype=torch.bool)
+        same = torch.empty(len(query), dtype=torch.bool, device="cpu")
         for part in self._parts(len(query)):
             q, g = self._pairs(query[part], gallery[part])
             same[part] = (q == g).all(dim=1)
@@ -179,7 +183,7 @@ class Distances:
         """
         if self.metric == "cosine":
             return distances - 1
-        return distances.square() - query.lengths.cpu().square()[:, None]
+        return distances.square() - query.lengths.to(distances.device).square()[:, None]
 
 
 def _middle(gallery: Features) -> Tensor:
@@ -187,6 +191,14 @@ def _middle(gallery: Features) -> Tensor:
     rows = as_tensor(gallery[:_MIDDLE_OF]).double()
     middle = rows.mean(dim=0) if len(rows) else rows.new_zeros(rows.shape[1])
     return middle.nan_to_num(0.0, 0.0, 0.0)
+
+
+def _float32_is_reduced() -> bool:
+    """Whether products of float32 are computed with fewer digits (TF32 and the like), which no bound here covers."""
+    try:
+        return torch.get_float32_matmul_precision() != "highest"
+    except RuntimeError:  # it was set in another way, of which this function does not know
+        return True
 
 
 def _gamma(terms: int, dtype: torch.dtype) -> float:

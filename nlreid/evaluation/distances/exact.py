@@ -20,7 +20,7 @@ def squared_euclidean(first: Tensor, second: Tensor) -> Tensor:
 
 
 def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
-    """1 - cos of the angle between the two rows of each pair; 1 where one is a row of zeros.
+    """1 - cos of the angle between the two rows of each pair, in 0..2; 1 where one is a row of zeros, 0 of equal rows.
 
     Args:
         first: Floating point `(p, d)`.
@@ -29,13 +29,23 @@ def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         float64 `(p,)`.
     """
-    lengths = row_lengths(first).mul_(row_lengths(second))
-    return 1 - folded(first.double() * second) / lengths.where(lengths > 0, 1.0)
+    first, second = near_one(first), near_one(second)
+    squares = folded(first.square()).mul_(folded(second.square()))  # of equal rows the root of this is exact
+    return 1 - (folded(first * second) / squares.where(squares > 0, 1.0).sqrt_()).clamp_(-1, 1)
 
 
-def row_lengths(rows: Tensor) -> Tensor:
-    """The Euclidean length of each row, float64 `(n,)`."""
-    return folded(rows.to(torch.float64, copy=True).square_()).sqrt_()
+def near_one(rows: Tensor) -> Tensor:
+    """Rows in float64, each times a power of two, which changes no angle and rounds nothing, so that squares are numbers.
+
+    Args:
+        rows: Floating point `(n, d)`; only float64 has numbers whose squares it does not have.
+    """
+    if rows.dtype != torch.float64:
+        return rows.double()
+    exponents = torch.frexp(rows.abs().amax(dim=1, keepdim=True)).exponent
+    half = exponents // 2  # of the largest power and the smallest there is, the other is no number
+    ones = torch.ones_like(exponents, dtype=torch.float64)
+    return rows * torch.ldexp(ones, -half) * torch.ldexp(ones, half - exponents)
 
 
 def folded(terms: Tensor) -> Tensor:

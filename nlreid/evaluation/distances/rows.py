@@ -7,8 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nlreid.evaluation.distances.exact import folded, row_lengths
+from nlreid.evaluation.distances.exact import folded, near_one
 from nlreid.evaluation.labelled import Features
+
+LONGEST = 1e150  # rows of which the difference has a square
 
 
 class Rows:
@@ -37,12 +39,13 @@ class Rows:
     def _moved(self) -> Tensor:
         if self._origin is not None:
             return self._rows.to(torch.float64, copy=True).sub_(self._origin)
-        lengths = row_lengths(self._rows)
-        return self._rows / lengths.where(lengths > 0, 1.0)[:, None]
+        rows = near_one(self._rows)
+        lengths = folded(rows.square()).sqrt_()
+        return rows.div_(lengths.where(lengths > 0, 1.0)[:, None])
 
     def first_unsound(self) -> int | None:
         """The first row that is not finite, or too large to be squared."""
-        sound = torch.linalg.vector_norm(self._rows, dim=1, dtype=torch.float64).isfinite()
+        sound = torch.linalg.vector_norm(self._rows, dim=1, dtype=torch.float64) < LONGEST
         return None if sound.all() else int(sound.int().argmin())
 
     def values(self, dtype: torch.dtype) -> Tensor:

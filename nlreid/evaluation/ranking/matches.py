@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from nlreid.evaluation.distances.blocks import Distances
-from nlreid.evaluation.labelled import JUNK, Labelled, Labels, check_features, check_labels, device_of
+from nlreid.evaluation.labelled import JUNK, Labelled, Labels, check_features, check_labels, device_of, features_of
 from nlreid.evaluation.ranking.counting import Entries, count_between
 
 _QUERIES = 1024  # queries that go through the gallery together
@@ -35,7 +35,8 @@ class Matches:
         distances: From the query, float64 `(n,)`.
         negatives: How many entries of other identities, junk aside, are nearer, int64 `(n,)`.
         camids: The camera of each entry, int64 `(n,)`.
-        itself: Whether the entry has the query's camera and features, bool `(n,)`.
+        itself: Whether the entry is the query itself, bool `(n,)`: the one of its name, where both sides have names; else
+            the nearest of its camera that has the same features, if there is one. None where this cannot be told.
         query_camids: The camera of each query, int64 `(q,)`.
     """
 
@@ -44,7 +45,7 @@ class Matches:
     distances: NDArray[np.float64]
     negatives: NDArray[np.int64]
     camids: NDArray[np.int64]
-    itself: NDArray[np.bool_]
+    itself: NDArray[np.bool_] | None
     query_camids: NDArray[np.int64]
 
     @property
@@ -67,7 +68,7 @@ def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
         InputError: If features or labels are not what they should be or do not fit each other.
         UnknownNameError: If there is no such metric.
     """
-    features = check_features(query.features, gallery.features)
+    features = check_features(features_of("query", query), features_of("gallery", gallery))
     (query_pids, query_camids), (pids, camids) = (
         check_labels("query", query, len(features[0])),
         check_labels("gallery", gallery, len(features[1])),
@@ -77,10 +78,12 @@ def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
     starts, owners, rows = _own_entries(query_pids, pids)
     exact = distances.exact(owners, rows).numpy()
     rows, exact = _nearest_first(owners, rows, exact)
-    itself = camids[rows] == query_camids[owners]
-    near = np.flatnonzero(itself & (exact < 1e-6))  # nowhere else can the features be equal
-    itself[:] = False
-    itself[near] = distances.equal(owners[near], rows[near])
+    own_camera = np.flatnonzero(camids[rows] == query_camids[owners])
+    itself = _names_agree(query, gallery, owners, rows)
+    if itself is None:
+        itself = np.zeros(len(rows), dtype=np.bool_)
+        equal = own_camera[distances.equal(owners[own_camera], rows[own_camera])]
+        itself[equal[np.unique(owners[equal], return_index=True)[1]]] = True  # one of each query at most
     negatives = np.zeros(len(rows), dtype=np.int64)
     for some in _query_blocks(np.diff(starts)):
         places, real = _slots(starts, some)
@@ -91,7 +94,7 @@ def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
 
 
 def matches_in(distances: NDArray[np.floating[Any]], query: Labels, gallery: Labels) -> Matches:
-    """The same from distances that are given, such as re-ranked ones; no entry counts as the query itself.
+    """The same from distances that are given, such as re-ranked ones.
 
     Args:
         distances: Between each query and each gallery entry, `(q, g)`.
@@ -112,7 +115,18 @@ def matches_in(distances: NDArray[np.floating[Any]], query: Labels, gallery: Lab
         part = slice(starts[index], starts[index + 1])
         wrong = np.flatnonzero((pids != query_pids[index]) & (pids != JUNK))
         negatives[part] = _before(distances[index, wrong].astype(np.float64), wrong, own[part], rows[part])
-    return Matches(starts, rows, own, negatives, camids[rows], np.zeros(len(rows), dtype=np.bool_), query_camids)
+    return Matches(starts, rows, own, negatives, camids[rows], _names_agree(query, gallery, owners, rows), query_camids)
+
+
+def _names_agree(
+    query: Labels, gallery: Labels, owners: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.bool_] | None:
+    """Whether the two tracklets of each pair are called the same, if both sides have names (`nlreid.Embeddings.tracks`)."""
+    names = [np.array([track.name for track in getattr(side, "tracks", ())], dtype=object) for side in (query, gallery)]
+    if not (len(names[0]) and len(names[1])):
+        return None
+    same: NDArray[np.bool_] = names[0][owners] == names[1][rows]
+    return same
 
 
 def _before(

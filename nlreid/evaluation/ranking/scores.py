@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -105,7 +106,7 @@ def evaluate(
         InputError: If features or labels do not fit, a feature is not finite, or no query has a right answer.
         UnknownNameError: If there is no such metric or `ap`.
     """
-    _check(ap, max_rank)
+    max_rank = _check(ap, max_rank)
     return _scores(find_matches(query, gallery, metric), ap, max_rank)
 
 
@@ -130,17 +131,25 @@ def evaluate_distances(
         InputError: If shapes or labels do not fit, a distance is NaN, or no query has a right answer.
         UnknownNameError: If there is no such `ap`.
     """
-    _check(ap, max_rank)
-    matrix = distances.detach().cpu().numpy() if isinstance(distances, Tensor) else np.asarray(distances)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or np.isnan(matrix).any():
-        raise InputError(f"distances are numbers (q, g), none of them NaN; got {matrix.dtype} {matrix.shape}")
+    max_rank = _check(ap, max_rank)
+    matrix = _matrix(distances)
+    if matrix is None or matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or np.isnan(matrix).any():
+        kind = type(distances).__qualname__ if matrix is None else f"{matrix.dtype} {matrix.shape}"
+        raise InputError(f"distances are numbers (q, g), none of them NaN; got {kind}")
     return _scores(matches_in(matrix, query, gallery), ap, max_rank)
 
 
-def _check(ap: str, max_rank: int) -> None:
+def _matrix(distances: Any) -> NDArray[Any] | None:
+    if isinstance(distances, Tensor):
+        plain = distances.layout == torch.strided and distances.device.type != "meta"
+        return (distances.double() if distances.is_floating_point() else distances).detach().cpu().numpy() if plain else None
+    return distances if isinstance(distances, np.ndarray) else None
+
+
+def _check(ap: str, max_rank: int) -> int:
     if ap not in AP:
         raise unknown_name("ap", ap, AP)
-    whole_number("max_rank", max_rank)
+    return whole_number("max_rank", max_rank)
 
 
 def _scores(matches: Matches, ap: str, max_rank: int) -> RankingScores:

@@ -60,7 +60,7 @@ def _of_queries(scores: RankingScores, score: str) -> NDArray[np.float64]:
         return scores.average_precision
     if score == "mINP":
         return scores.inverse_negative_penalty
-    kind, _, k = score.partition("-")
+    kind, _, k = str(score).partition("-")
     if kind != "rank" or not k.isdecimal() or int(k) < 1:
         raise unknown_name("score", score, SCORES)
     return (scores.first_hit <= int(k)).astype(np.float64)
@@ -88,20 +88,24 @@ def camera_matrix(scores: RankingScores) -> CameraMatrix:
 
     For one pair of cameras only the right answers in the second count; those in other cameras are left out of the ranking,
     wrong answers stay, whatever their camera. On the diagonal the right answers are the other tracklets of the query's
-    own camera; the query itself, where the gallery holds it, is left out.
+    own camera. The query itself, where the gallery holds it, is left out: the entry of its name, if both sides have
+    `tracks`, else one of the same features. Of given distances without names nothing tells it, and the diagonal is NaN.
 
     Args:
         scores: From `nlreid.evaluate`; the kind of average precision is that which was asked for there.
     """
     matches = scores.matches
+    itself = np.zeros(len(matches.camids), dtype=np.bool_) if matches.itself is None else matches.itself
     seen = np.union1d(matches.query_camids, matches.camids)
     rank1, mean, count = (np.full((len(seen), len(seen)), np.nan) for _ in range(3))
     for column, camera in enumerate(seen.tolist()):
-        right = (matches.camids == camera) & ~matches.itself
+        right = (matches.camids == camera) & ~itself
         owners = matches.queries[right]
         precision, _, first = per_query(owners, *ranked(matches, right), len(matches.query_camids), scores.ap)
         for row, query_camera in enumerate(seen.tolist()):
             some = (matches.query_camids == query_camera) & (first > 0)
+            if row == column and matches.itself is None:
+                some[:] = False
             count[row, column] = some.sum()
             if some.any():
                 rank1[row, column], mean[row, column] = (first[some] == 1).mean(), precision[some].mean()
@@ -121,14 +125,14 @@ def over_splits(scores: Sequence[RankingScores]) -> dict[str, Spread]:
     The standard deviation is that of the splits as a sample (n - 1); of a single one it is NaN.
 
     Args:
-        scores: One of each split, with one `max_rank`.
+        scores: One of each split, with one `max_rank` and one `ap`.
 
     Raises:
-        InputError: If there is none, or their figures differ.
+        InputError: If there is none, or they are not of one kind.
     """
     tables = [{name: value for name, value in one.as_dict().items() if isinstance(value, float)} for one in scores]
-    if not tables or any(table.keys() != tables[0].keys() for table in tables):
-        raise InputError(f"scores are at least one, all with one max_rank; got {len(tables)}")
+    if not tables or any(table.keys() != tables[0].keys() for table in tables) or len({one.ap for one in scores}) > 1:
+        raise InputError(f"scores are at least one, all with one max_rank and one kind of ap; got {len(tables)}")
     columns = {name: np.array([table[name] for table in tables]) for name in tables[0]}
     std = {name: float(column.std(ddof=1)) if len(column) > 1 else float("nan") for name, column in columns.items()}
     return {name: Spread(float(column.mean()), std[name]) for name, column in columns.items()}

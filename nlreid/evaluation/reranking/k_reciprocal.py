@@ -65,6 +65,7 @@ def rerank(
             f"query and gallery features are of one width, type and device; got {tuple(query.shape)} {query.dtype} "
             f"on {query.device} and {tuple(gallery.shape)} {gallery.dtype} on {gallery.device}"
         )
+    k1, k2 = (min(k, len(query) + len(gallery)) for k in (k1, k2))
     rows = torch.cat([query, gallery])
     rows = rows.to("cpu" if rows.device.type == "mps" else rows.device, torch.promote_types(rows.dtype, torch.float32))
     neighbours = find_neighbours(rows, len(query), min(max(k1 + 1, k2), len(rows)))

@@ -18,6 +18,7 @@ from nlreid.evaluation.labelled import Features, check_features, device_of
 
 _QUERIES = 1024  # queries that go through the gallery together
 _BLOCK = 2**19  # distances that are held at a time
+_UNSURE = 0.02  # share of a block, from which it is faster to compare it in float64 than to compare so many pairs
 
 Allowed = Callable[[NDArray[np.int64], int, int], NDArray[np.bool_]]
 """Which of the gallery rows start..stop some queries may have as an answer: (queries, start, stop) -> (q, stop - start)."""
@@ -91,7 +92,8 @@ def nearest_allowed(distances: Distances, top: int, allowed: Allowed | None = No
     queries = np.arange(len(distances.query))
     parts = [_Search(distances, queries[at : at + _QUERIES], top).run(allowed) for at in range(0, len(queries), _QUERIES)]
     if not parts:
-        return Neighbours(torch.zeros(0, top, dtype=torch.float64), torch.zeros(0, top, dtype=torch.int64))
+        found, rows = (torch.zeros(0, top, dtype=dtype, device="cpu") for dtype in (torch.float64, torch.int64))
+        return Neighbours(found, rows)
     found, rows = (torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
     return Neighbours(found, torch.where(found < math.inf, rows, -1))
 
@@ -116,7 +118,14 @@ class _Search:
 
     def _candidates(self, start: int, block: Rows, mask: Tensor | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Queries and gallery rows of the pairs that may be among the nearest."""
-        dtype = self.distances.filter_type(self.query, block)
+        near = self._near(block, mask, self.distances.filter_type(self.query, block))
+        if near.sum() > _UNSURE * near.numel() + len(self.some) * self.top:
+            near = self._near(block, mask, torch.float64)
+        row, column = near.nonzero(as_tuple=True)
+        return row.cpu().numpy(), column.cpu().numpy() + start
+
+    def _near(self, block: Rows, mask: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """Which pairs may be among the nearest, bool `(q, g)`."""
         values = self.distances.approximate(self.query, block, dtype)
         if mask is not None:
             values.masked_fill_(~mask.to(values.device), math.inf)
@@ -127,10 +136,7 @@ class _Search:
             here = values.topk(self.top, dim=1, largest=False).values[:, -1]
             limit = limit.minimum(here.double() + 2 * bound)
         near = values <= torch.nextafter(limit.to(dtype), limit.new_tensor(math.inf).to(dtype))[:, None]
-        if mask is not None:
-            near &= values < math.inf
-        row, column = near.nonzero(as_tuple=True)
-        return row.cpu().numpy(), column.cpu().numpy() + start
+        return near if mask is None else near & (values < math.inf)
 
     def _merge(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
         touched, place = np.unique(row, return_inverse=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nlreid.errors import InputError, real_number
 from nlreid.evaluation.distances.blocks import Distances
-from nlreid.evaluation.labelled import JUNK, Labelled, check_features, check_labels, device_of
+from nlreid.evaluation.labelled import JUNK, Labelled, check_features, check_labels, device_of, features_of
 from nlreid.evaluation.ranking.matches import find_matches
 from nlreid.evaluation.search.neighbours import nearest_allowed
 
@@ -64,7 +64,9 @@ def calibrate(
     wrong, right = _nearest_wrong(query, gallery, metric), _nearest_right(query, gallery, metric)
     if not len(wrong):
         raise InputError("no query has an entry of another identity in the gallery, by which to calibrate")
-    allowed = int(false_accept_rate * len(wrong) + 1e-9)  # so many may be accepted; the one after them must not
+    allowed = min(
+        int(false_accept_rate * len(wrong) + 1e-9), len(wrong) - 1
+    )  # so many may be accepted; the one after them must not
     distance = float(np.nextafter(np.sort(wrong)[allowed], -np.inf))
     return Threshold(
         distance=distance,
@@ -78,7 +80,7 @@ def calibrate(
 
 def _nearest_wrong(query: Labelled, gallery: Labelled, metric: str) -> NDArray[np.float64]:
     """Of each query that is not junk, the distance of the nearest entry of another identity, where there is one."""
-    features = check_features(query.features, gallery.features)
+    features = check_features(features_of("query", query), features_of("gallery", gallery))
     query_pids, _ = check_labels("query", query, len(features[0]))
     pids, _ = check_labels("gallery", gallery, len(features[1]))
 
