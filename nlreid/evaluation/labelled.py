@@ -46,13 +46,18 @@ def check_features(query: Any, gallery: Any) -> tuple[Features, Features]:
     """
     for name, features in (("query", query), ("gallery", gallery)):
         if not _is_plain(features) or features.ndim != 2 or not features.shape[1]:
-            kind = f"{getattr(features, 'dtype', type(features).__qualname__)} {tuple(np.shape(features))}"
-            raise InputError(f"features of the {name} are a floating-point tensor or NumPy array (n, d); got {kind}")
+            raise InputError(f"features of the {name} are a floating-point tensor or NumPy array (n, d); got {_kind(features)}")
     if query.shape[1] != gallery.shape[1]:
         raise InputError(
             f"features of query (q, d) and gallery (g, d) have one d; got {tuple(query.shape)} and {tuple(gallery.shape)}"
         )
     return query, gallery
+
+
+def _kind(features: Any) -> str:
+    if hasattr(features, "features"):
+        return f"{type(features).__qualname__}; give its .features"
+    return f"{getattr(features, 'dtype', type(features).__qualname__)} {tuple(np.shape(features))}"
 
 
 def _is_plain(features: Any) -> bool:

@@ -15,8 +15,8 @@ def distance(q, g, metric):
     q, g = np.asarray(q, dtype=np.float64), np.asarray(g, dtype=np.float64)
     if metric == "euclidean":
         return float(np.sqrt(((q - g) ** 2).sum()))
-    lengths = np.sqrt((q**2).sum()) * np.sqrt((g**2).sum())
-    return 1 - float((q * g).sum() / lengths if lengths else 0.0)
+    squares = (q**2).sum() * (g**2).sum()
+    return 1 - float((q * g).sum() / np.sqrt(squares) if squares else 0.0)
 
 
 def rankings(query, gallery, metric="euclidean"):

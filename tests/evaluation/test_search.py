@@ -9,6 +9,7 @@ from evaluation.naive_ranking import distance
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import nlreid
 from nlreid.errors import InputError, UnknownNameError
 from nlreid.evaluation.search.neighbours import nearest
 
@@ -108,11 +109,12 @@ def test_a_mapped_file_is_searched(tmp_path):
         (torch.ones(3), torch.ones(2, 3), {}, r"of the query .* got torch.float32 \(3,\)"),
         (torch.ones(1, 3), torch.ones(2, 4), {}, "have one d"),
         (torch.ones(1, 3, dtype=torch.int64), torch.ones(2, 3), {}, "floating-point"),
+        (nlreid.Embeddings(torch.ones(1, 3)), torch.ones(2, 3), {}, "got Embeddings; give its .features"),
         (torch.ones(1, 3), [[1.0, 2.0, 3.0]], {}, "of the gallery .* got list"),
         (torch.ones(1, 3), torch.tensor([[1, 2, 3], [1, 2, float("nan")]]), {}, "of the gallery are finite.* row 1"),
         (torch.tensor([[1, 2, float("inf")]]), torch.ones(2, 3), {}, "of the query are finite"),
         (torch.ones(1, 3), torch.ones(2, 3), {"top": 0}, "whole number from 1; got 0"),
-        (torch.ones(1, 3), torch.ones(2, 3), {"threshold": float("nan")}, "threshold is a finite number"),
+        (torch.ones(1, 3), torch.ones(2, 3), {"threshold": float("nan")}, "threshold is a finite number, or what"),
     ],
 )
 def test_what_does_not_fit_is_refused(query, gallery, arguments, answer):

@@ -62,7 +62,7 @@ def test_a_search_with_the_threshold_finds_the_present_and_not_the_absent():
 
     gallery = seen(torch.arange(20), 2)
     threshold = calibrate(seen(torch.arange(20), 1), gallery, false_accept_rate=0.1)
-    everybody = nearest(seen(torch.arange(40), 1).features, gallery.features, 1, threshold=threshold.distance).rows[:, 0]
+    everybody = nearest(seen(torch.arange(40), 1).features, gallery.features, 1, threshold=threshold).rows[:, 0]
     assert everybody[:20].tolist() == list(range(20))
     assert (everybody[20:] == -1).float().mean() >= 0.8
 
@@ -71,3 +71,12 @@ def test_a_search_with_the_threshold_finds_the_present_and_not_the_absent():
 def test_a_rate_is_a_share(rate):
     with pytest.raises(InputError, match="false_accept_rate"):
         calibrate(side(np.eye(2), [1, 2], [1, 1]), side(np.eye(2), [1, 2], [2, 2]), false_accept_rate=rate)
+
+
+def test_a_threshold_is_for_its_metric():
+    one, two = side(np.eye(3), [1, 2, 3], [1, 1, 1]), side(np.eye(3), [1, 2, 3], [2, 2, 2])
+    threshold = calibrate(one, two, false_accept_rate=0.5)
+    by_hand = nearest(one.features, two.features, threshold=threshold.distance)
+    assert nearest(one.features, two.features, threshold=threshold).rows.tolist() == by_hand.rows.tolist()
+    with pytest.raises(InputError, match="one of cosine distances; calibrate one for metric 'euclidean'"):
+        nearest(one.features, two.features, metric="euclidean", threshold=threshold)

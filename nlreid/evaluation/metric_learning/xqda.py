@@ -58,6 +58,10 @@ class XQDA:
         self.projection: Tensor | None = None
         self.eigenvalues: Tensor | None = None
 
+    def __repr__(self) -> str:
+        learned = "nothing learned yet" if self.projection is None else "{} to {} numbers".format(*self.projection.shape)
+        return f"XQDA(dim={self.dim}, regularisation={self.regularisation}): {learned}"
+
     @torch.no_grad()
     def fit(self, features: Matrix, pids: Labels, camids: Labels) -> XQDA:
         """Learn from labelled features.

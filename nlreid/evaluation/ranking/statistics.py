@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
 from nlreid.evaluation.ranking.scores import RankingScores, per_query, ranked
 
-SCORES = ("mAP", "mINP", "rank-k")
+SCORES = ("mAP", "mINP", "rank-1", "rank-5", "rank-10", "rank-20")
 _DRAWS = 2**20  # queries that are drawn at a time
 
 
@@ -62,7 +62,7 @@ def _of_queries(scores: RankingScores, score: str) -> NDArray[np.float64]:
         return scores.inverse_negative_penalty
     kind, _, k = str(score).partition("-")
     if kind != "rank" or not k.isdecimal() or int(k) < 1:
-        raise unknown_name("score", score, SCORES)
+        raise unknown_name("score", score, SCORES, "Allowed: mAP, mINP, rank-k for any k.")
     return (scores.first_hit <= int(k)).astype(np.float64)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nlreid.errors import real_number, whole_number
+from nlreid.errors import whole_number
 from nlreid.evaluation.distances.blocks import Distances
 from nlreid.evaluation.distances.rows import Rows
 from nlreid.evaluation.labelled import Features, check_features, device_of
+from nlreid.evaluation.search.answers import Neighbours, Threshold, largest_distance
 
 _QUERIES = 1024  # queries that go through the gallery together
 _BLOCK = 2**19  # distances that are held at a time
@@ -24,25 +25,13 @@ Allowed = Callable[[NDArray[np.int64], int, int], NDArray[np.bool_]]
 """Which of the gallery rows start..stop some queries may have as an answer: (queries, start, stop) -> (q, stop - start)."""
 
 
-class Neighbours(NamedTuple):
-    """The nearest gallery entries of each query, nearest first.
-
-    Args:
-        distances: float64 `(q, top)`; infinity where there is no further entry.
-        rows: Their rows in the gallery, int64 `(q, top)`; -1 where there is none.
-    """
-
-    distances: Tensor
-    rows: Tensor
-
-
 def nearest(
     query: Features,
     gallery: Features,
     top: int = 5,
     *,
     metric: Literal["euclidean", "cosine"] = "cosine",
-    threshold: float | None = None,
+    threshold: float | Threshold | None = None,
 ) -> Neighbours:
     """The nearest gallery rows of each query row.
 
@@ -59,20 +48,21 @@ def nearest(
         top: How many to give.
         metric: `"cosine"`: 1 - cos, from 0 to 2; a row of zeros is at distance 1 from all. `"euclidean"`: the features as
             they are.
-        threshold: The largest distance of an answer; beyond it a query is said to be not in the gallery. See
-            `nlreid.evaluation.calibrate`.
+        threshold: The largest distance of an answer, or what `nlreid.evaluation.calibrate` answers; beyond it a query is
+            said to be not in the gallery.
 
     Returns:
         min(top, g) answers of each query, on the CPU.
 
     Raises:
-        InputError: If shapes or types do not fit, a value is not finite, `top` is below 1 or `threshold` is no number.
+        InputError: If shapes or types do not fit, a value is not finite, `top` is below 1, or `threshold` is no number or
+            of another metric.
         UnknownNameError: If there is no such metric.
     """
     top = min(whole_number("top", top), len(check_features(query, gallery)[1]))
     found = nearest_allowed(Distances(query, gallery, metric, device_of(query)), top)
     if threshold is not None:
-        beyond = found.distances > real_number("threshold", threshold)
+        beyond = found.distances > largest_distance(threshold, metric)
         found.distances[beyond], found.rows[beyond] = math.inf, -1
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,28 +11,8 @@ from nlreid.errors import InputError, real_number
 from nlreid.evaluation.distances.blocks import Distances
 from nlreid.evaluation.labelled import JUNK, Labelled, check_features, check_labels, device_of, features_of
 from nlreid.evaluation.ranking.matches import find_matches
+from nlreid.evaluation.search.answers import Threshold
 from nlreid.evaluation.search.neighbours import nearest_allowed
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A largest distance of answers, and what it did on the embeddings that it was calibrated on.
-
-    Args:
-        distance: For `nearest(..., threshold=threshold.distance)`.
-        false_accept_rate: The share of queries that, were their person not in the gallery, would have got an answer.
-        false_reject_rate: The share of queries with a right answer, all of whose right answers are beyond the threshold.
-        impostors: How many queries the first is a share of.
-        genuine: How many the second is a share of.
-        metric: What distances are meant.
-    """
-
-    distance: float
-    false_accept_rate: float
-    false_reject_rate: float
-    impostors: int
-    genuine: int
-    metric: str
 
 
 def calibrate(
