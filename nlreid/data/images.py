@@ -5,15 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from nlreid.data.disk import contents
 from nlreid.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # of Pillow, 8 bits a channel or fewer
+_ORIENTATION = 0x0112  # of EXIF
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class FramePaths(Sequence[Path]):
@@ -46,17 +59,46 @@ class FramePaths(Sequence[Path]):
 def read_image(path: Path) -> NDArray[np.uint8]:
     """One image file as RGB, upright: the orientation that a camera noted in the file is applied.
 
+    Grey pictures of 16 bits become 8 bits by a factor of 1/257, rounded, so that white stays white. An orientation that
+    cannot be read, in a damaged EXIF block, counts as none.
+
     Returns:
         uint8, `(h, w, 3)`.
 
     Raises:
-        DataError: If the file is missing or is not a whole image.
+        DataError: If the file is missing, is not a whole image, or has pixels of floats or of 32 bits, whose black and white
+            are not known.
     """
     try:
         with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow raises each of them
-        raise DataError(f"{path}: not a readable image ({error})") from error
+            picture = _eight_bits(image, path)
+            method = _UPRIGHT.get(_orientation(image))
+            return np.array((picture if method is None else picture.transpose(method)).convert("RGB"))
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes raise whatever they lead to, in Pillow's reader of each format
+        raise DataError(f"{path}: not a readable image ({error or type(error).__name__})") from error
+
+
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+    image.load()
+    if image.mode in _MODES:
+        return image
+    # PNG and PGM hold no more than 16 bits, which some versions of Pillow give as 32
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return Image.fromarray(np.rint(np.array(image) / 257).astype(np.uint8))
+    raise DataError(
+        f"{path}: an image of mode {image.mode}; wanted {', '.join(_MODES)}, or grey of 16 bits: convert it, for only you "
+        "know which of its values are black and white"
+    )
+
+
+def _orientation(image: Image.Image) -> Any:
+    """What the EXIF block says of it; the rest of the block, which may be damaged, is not looked at."""
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except Exception:  # the picture itself is whole
+        return None
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -65,11 +107,7 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         DataError: If the folder cannot be listed.
     """
-    try:
-        entries = sorted(folder.iterdir(), key=lambda path: natural_key(path.name))
-    except OSError as error:
-        raise DataError(f"{folder}: not a folder that can be read ({error})") from error
-    return [path for path in entries if _is_image_name(path.name) and path.is_file()]
+    return [folder / name for name in sorted(filter(is_image_name, contents(folder).files), key=natural_key)]
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
@@ -83,5 +121,6 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     return parts, name
 
 
-def _is_image_name(name: str) -> bool:
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is taken for a picture: by its suffix, in any case, and not hidden."""
     return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nlreid.data.tracklet import Tracklet
@@ -26,7 +26,8 @@ class Split:
         notes: What differs from the published data set: what is missing, left out, or has no right answer.
 
     Raises:
-        InputError: If a name comes twice in a part, a tracklet has no pid, or one of query or gallery has no camid.
+        InputError: If a name comes twice in a part, a tracklet has no pid, one of query or gallery has no camid, or an
+            argument has another type.
     """
 
     name: str
@@ -36,8 +37,18 @@ class Split:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"the name of a split is text; got {self.name!r:.80}")
+        for part in ("train", "query", "gallery", "notes"):
+            object.__setattr__(self, part, _as_tuple(f"{part} of {self.name}", getattr(self, part)))
+        if not all(isinstance(note, str) for note in self.notes):
+            raise InputError(f"notes of {self.name}: wanted text; got {self.notes!r:.80}")
         for part in ("train", "query", "gallery"):
             _check_part(f"{part} of {self.name}", getattr(self, part), needs_camid=part != "train")
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{part}: {len(getattr(self, part)):,}" for part in ("train", "query", "gallery", "notes"))
+        return f"Split({self.name!r}, {parts})"
 
     @property
     def num_classes(self) -> int:
@@ -74,6 +85,12 @@ def unanswered(query: Sequence[Tracklet], gallery: Sequence[Tracklet]) -> tuple[
     for tracklet in gallery:
         cameras.setdefault(tracklet.pid, set()).add(tracklet.camid)
     return tuple(tracklet for tracklet in query if not cameras.get(tracklet.pid, set()) - {tracklet.camid})
+
+
+def _as_tuple(what: str, values: object) -> tuple[object, ...]:
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Tracklet):
+        raise InputError(f"{what}: wanted a tuple, also of nothing or of one; got {values!r:.80}")
+    return tuple(values)
 
 
 def _check_part(part: str, tracklets: Sequence[Tracklet], *, needs_camid: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index as as_index
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Tensor
 from nlreid.data.images import read_image
 from nlreid.data.transforms import resize
 from nlreid.errors import InputError, whole_number
+
+_LEAST, _MOST = -(2**63), 2**63 - 1  # labels and frame numbers become int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class Tracklet:
         frame_numbers: Where in its video each picture is, where that is known; as long as `frames`.
 
     Raises:
-        InputError: If there is no frame, or `frame_numbers` has another length.
+        InputError: If there is no frame, `frame_numbers` has another length, an argument has another type, or a number is
+            not whole or does not fit int64. Whether frames are pictures is seen when they are read.
     """
 
     name: str
@@ -38,12 +42,17 @@ class Tracklet:
     frame_numbers: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.frames):  # an array of pictures is a sequence, too, and has no truth value
-            raise InputError(f"tracklet {self.name!r} has no frames")
-        if self.frame_numbers is not None and len(self.frame_numbers) != len(self.frames):
-            raise InputError(
-                f"tracklet {self.name!r} has {len(self.frames)} frames but {len(self.frame_numbers)} frame numbers"
-            )
+        if not isinstance(self.name, str):
+            raise InputError(f"the name of a tracklet is text; got {self.name!r:.80}")
+        frames = _count(self.name, self.frames)
+        for what in ("pid", "camid"):
+            if getattr(self, what) is not None:
+                object.__setattr__(self, what, _number(self.name, what, getattr(self, what)))
+        if self.frame_numbers is not None:
+            numbers = _numbers(self.name, self.frame_numbers)
+            if len(numbers) != frames:
+                raise InputError(f"tracklet {self.name!r} has {frames} frames but {len(numbers)} frame numbers")
+            object.__setattr__(self, "frame_numbers", numbers)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -103,3 +112,36 @@ class Tracklet:
                 f"frame {index} of tracklet {self.name!r} must be uint8 RGB (h, w, 3); got {frame.dtype} {frame.shape}"
             )
         return torch.from_numpy(np.ascontiguousarray(frame))
+
+
+def _count(name: str, frames: object) -> int:
+    """How many frames there are; an array of pictures is a sequence, too."""
+    if isinstance(frames, str | bytes | Mapping | Tensor) or not hasattr(frames, "__getitem__"):
+        raise InputError(f"the frames of tracklet {name!r} are a sequence of NumPy arrays or of paths; got {frames!r:.80}")
+    try:
+        count = len(frames)  # type: ignore[arg-type]  # caught
+    except TypeError as error:
+        raise InputError(f"the frames of tracklet {name!r} have no number ({error}); wanted a list or a tuple") from error
+    if not count:
+        raise InputError(f"tracklet {name!r} has no frames")
+    return count
+
+
+def _number(name: str, what: str, value: object) -> int:
+    """A whole number of Python, NumPy or torch that fits int64, as Python's."""
+    try:
+        number = as_index(value)  # type: ignore[arg-type]  # caught
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or not _LEAST <= number <= _MOST:
+        raise InputError(f"{what} of tracklet {name!r} is a whole number of at most 64 bits; got {value!r:.80}")
+    return number
+
+
+def _numbers(name: str, values: object) -> tuple[int, ...]:
+    if not isinstance(values, Iterable):
+        raise InputError(f"frame_numbers of tracklet {name!r} are a tuple of whole numbers, or None; got {values!r:.80}")
+    numbers = tuple(values)
+    if set(map(type, numbers)) == {int} and min(numbers) >= _LEAST and max(numbers) <= _MOST:  # a million, without a loop
+        return numbers
+    return tuple(_number(name, "each of frame_numbers", value) for value in numbers)

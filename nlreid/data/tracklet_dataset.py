@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nlreid.data.clips import random_window
 from nlreid.data.randomness import generator_for
 from nlreid.data.samplers import Draw
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import InputError, some_of, whole_number
 
 NO_CAMERA = -1
+
+_LAST_EPOCH = 2**63 - 1  # workers share it as an int64
 
 
 class ClipItem(NamedTuple):
@@ -54,10 +55,12 @@ class ClipTransform(Protocol):
 class TrackletDataset(Dataset[ClipItem]):
     """One random clip of each tracklet an epoch, for a `DataLoader`.
 
+    >>> from nlreid.data.clips import random_window
     >>> from nlreid.data.training import TrainingTransform
     >>> transform = TrainingTransform((8, 4), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     >>> pictures = torch.zeros(30, 12, 6, 3, dtype=torch.uint8).numpy()
-    >>> train = TrackletDataset([Tracklet("a", pictures, pid=7), Tracklet("b", pictures, pid=3)], transform=transform)
+    >>> people = [Tracklet("a", pictures, pid=7), Tracklet("b", pictures, pid=3)]
+    >>> train = TrackletDataset(people, clips=random_window, transform=transform)
     >>> batch = next(iter(torch.utils.data.DataLoader(train, batch_size=2)))
     >>> batch.clip.shape, batch.label, batch.pid
     (torch.Size([2, 3, 8, 8, 4]), tensor([1, 0]), tensor([7, 3]))
@@ -74,7 +77,7 @@ class TrackletDataset(Dataset[ClipItem]):
 
     Args:
         tracklets: What to train on; each with a pid.
-        clips: Which frames, `functools.partial(random_window, frames=…, stride=…)` for other clips than 8 frames, every 8th.
+        clips: Which frames, `model.clip_spec.training_clips()`, or another rule of `nlreid.data.clips`.
         transform: What to make of them, `model.clip_spec.training_transform()`.
         labels: The label of each pid, for classes that come from elsewhere; by default 0..n-1 by rising pid.
         seed: Of clips and transforms, at least 0.
@@ -87,7 +90,7 @@ class TrackletDataset(Dataset[ClipItem]):
         self,
         tracklets: Iterable[Tracklet],
         *,
-        clips: ClipRule = random_window,
+        clips: ClipRule,
         transform: ClipTransform,
         labels: Mapping[int, int] | None = None,
         seed: int = 0,
@@ -97,9 +100,9 @@ class TrackletDataset(Dataset[ClipItem]):
         self.tracklets = tuple(tracklets)
         self.pids = tuple(_pid(tracklet) for tracklet in self.tracklets)
         self.labels = _labels(self.pids, labels)
-        for name, value in (("clips", clips), ("transform", transform)):
+        for name, value, module in (("clips", clips, "clips"), ("transform", transform, "training")):
             if not callable(value):
-                raise InputError(f"{name} is a function, see nlreid.data.{name}; got {value!r}")
+                raise InputError(f"{name} is a function, see nlreid.data.{module}; got {value!r}")
         self.clips, self.transform = clips, transform
         self.seed = whole_number("seed", seed, least=0)
         # in memory that workers share, so that workers that stay from epoch to epoch see it change
@@ -116,9 +119,12 @@ class TrackletDataset(Dataset[ClipItem]):
         Call it before the `DataLoader` is iterated over, which begins to read at once.
 
         Raises:
-            InputError: If `epoch` is no whole number from 0.
+            InputError: If `epoch` is no whole number from 0 to 2**63 - 1.
         """
-        self._epoch.fill_(whole_number("epoch", epoch, least=0))
+        number = whole_number("epoch", epoch, least=0)
+        if number > _LAST_EPOCH:
+            raise InputError(f"epoch is a whole number from 0 to {_LAST_EPOCH}; got {number}")
+        self._epoch.fill_(number)
 
     @property
     def num_classes(self) -> int:
@@ -133,14 +139,20 @@ class TrackletDataset(Dataset[ClipItem]):
 
         Raises:
             IndexError: If there is no such tracklet.
+            InputError: If the index is no whole number; `torch.utils.data.Subset` is a part of a data set.
             DataError: If a picture cannot be read; it names the file, also when a worker read it.
         """
-        place = range(len(self))[index]  # -1 is the last, with the clip of the last
+        try:
+            place = range(len(self))[as_index(index)]  # -1 is the last, with the clip of the last
+        except TypeError as error:
+            raise InputError(
+                f"the index of a tracklet is a whole number; got {index!r:.80}; of several make a torch.utils.data.Subset"
+            ) from error
         number = index.number if isinstance(index, Draw) else 0
         generator = generator_for(self.seed, self.epoch, place, number)
         tracklet, pid = self.tracklets[place], self.pids[place]
         frames = tracklet.pictures(self.clips(len(tracklet), generator=generator))
-        camid = NO_CAMERA if tracklet.camid is None else int(tracklet.camid)
+        camid = NO_CAMERA if tracklet.camid is None else tracklet.camid
         return ClipItem(self.transform(frames, generator=generator), self.labels[pid], pid, camid, place)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -151,12 +163,9 @@ class TrackletDataset(Dataset[ClipItem]):
 def _pid(tracklet: Tracklet) -> int:
     if not isinstance(tracklet, Tracklet):
         raise InputError(f"a TrackletDataset is made of nlreid.Tracklet objects; got {tracklet!r:.80}")
-    try:
-        return as_index(tracklet.pid)  # type: ignore[arg-type]
-    except TypeError:
-        raise InputError(
-            f"tracklet {tracklet.name!r} has pid {tracklet.pid!r}; every tracklet needs an integer: leave out those without"
-        ) from None
+    if tracklet.pid is None:
+        raise InputError(f"tracklet {tracklet.name!r} has pid None; every tracklet needs an integer: leave out those without")
+    return tracklet.pid
 
 
 def _labels(pids: Sequence[int], given: Mapping[int, int] | None) -> dict[int, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlreid.data.disk import as_path, exists, is_folder
 from nlreid.data.images import image_files, read_image
 from nlreid.data.video_end import Reach, read_promise
 from nlreid.errors import DataError, import_extra
@@ -41,14 +42,15 @@ def read_frames(source: Path | str) -> NumberedFrames:
         A generator of (frame number, uint8 RGB `(h, w, 3)`). Closing it early closes the file.
 
     Raises:
-        DataError: If the source does not exist, is no video, holds no video stream or no picture; while reading: if
-            it is damaged or ends early. The message names the file and the last good frame.
+        DataError: If the source does not exist or cannot be read, is no video, holds no video stream or no picture; while
+            reading: if it is damaged or ends early. The message names the file and the last good frame.
+        InputError: If `source` is no path.
         MissingExtraError: If PyAV is not installed, for a video file.
     """
-    source = Path(source)
-    if source.is_dir():
+    source = as_path("source", source)
+    if is_folder(source):
         return _frames_of_folder(source)
-    if not source.exists():
+    if not exists(source):
         raise DataError(f"{source}: no such file; wanted a video file or a folder of image files")
     return _frames_of_file(source)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
+from nlreid.data.clips import random_window
+from nlreid.data.tracklet_dataset import ClipRule
 from nlreid.data.training import TrainingTransform
 from nlreid.data.transforms import EvaluationTransform
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
@@ -53,6 +56,10 @@ class ClipSpec:
     def transform(self) -> EvaluationTransform:
         """What turns uint8 frames `(t, h, w, 3)` into the clip `(3, t, *size)` that the model wants, without randomness."""
         return EvaluationTransform(self.size, self.mean, self.std)
+
+    def training_clips(self) -> ClipRule:
+        """Which frames a training clip has: `frames` of them, every `stride`-th, from a random window (see `random_window`)."""
+        return partial(random_window, frames=self.frames, stride=self.stride)
 
     def training_transform(self, erasing: float = 0.0, *, erase_each_frame: bool = False) -> TrainingTransform:
         """The same with random size, crop and flip; its other probabilities are changed with `dataclasses.replace`.

@@ -20,6 +20,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 import nlreid
+from nlreid.data.clips import random_window
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.tracklet import Tracklet
 from nlreid.data.tracklet_dataset import TrackletDataset
@@ -91,7 +92,7 @@ def main(name: str = "r3d50_nl") -> None:
     with tempfile.TemporaryDirectory() as folder:
         tracklets = write(Path(folder))
         size = np.mean([path.stat().st_size for path in Path(folder).glob("*/*.jpg")])
-        train = TrackletDataset(tracklets, transform=transform)
+        train = TrackletDataset(tracklets, clips=random_window, transform=transform)
         steps = {"read here": reading(train, 0, torch.get_num_threads()), "read here, 1 thread": reading(train, 0, 1)}
         steps |= {"read, 2 workers": reading(train, 2, 1)} | networks(name)
         for step in steps.values():

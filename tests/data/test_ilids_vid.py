@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.listings import shuffle_listings
 from data.miniature_two_cameras import ILIDS_PERSONS, ILIDS_ROWS, ILIDS_SPLITS, PICTURE, write, write_ilids_vid
 from scipy.io import savemat
 
@@ -71,14 +72,8 @@ def test_frames_and_persons_are_in_order_however_the_disk_lists_them(whole, copy
     folder = copy / "i-LIDS-VID" / "sequences" / "cam1" / "person001"
     (folder / "cam1_person001_00007.png").unlink()
     write(folder, *(f"cam1_person001_{number}.png" for number in ("100000", "00999", "00317", "00318", "01002")))
-    genuine, random = Path.iterdir, np.random.default_rng(seed)
-
-    def shuffled(self):
-        entries = list(genuine(self))
-        return iter([entries[place] for place in random.permutation(len(entries))])
-
     expected = read_ilids_vid(whole, split=0)
-    monkeypatch.setattr(Path, "iterdir", shuffled)
+    shuffle_listings(monkeypatch, seed)
     data = read_ilids_vid(copy, split=0)
     assert facts(data.train) == facts(expected.train)
     assert facts(data.gallery) == facts(expected.gallery)
@@ -94,7 +89,7 @@ def test_stray_files_do_no_harm(whole, copy):
     write(sequences / "cam1", ".DS_Store", "cam1_person001_00001.png")
     write(sequences / "cam3" / "person001", "cam3_person001_00001.png")
     write(copy / "i-LIDS-VID" / "images" / "cam1" / "person001", "cam1_person001.png")
-    write(sequences / "cam1" / "person320", "cam1_person320_00001.png")
+    write(sequences / "cam1" / "notes", "cam1_person001_00001.png")
     for split in (0, 7):
         expected, data = read_ilids_vid(whole, split=split), read_ilids_vid(copy, split=split)
         for part in ("train", "query", "gallery"):
@@ -149,8 +144,52 @@ def test_one_camera_alone(copy):
 def test_a_renumbered_copy_is_refused(tmp_path):
     root = write_ilids_vid(tmp_path, persons=range(1, 301))
     for partial in (False, True):
-        with pytest.raises(DataError, match="person011: iLIDS-VID has no person 11"):
+        with pytest.raises(DataError, match="person011: iLIDS-VID has no such person"):
             read_ilids_vid(root, split=0, partial=partial)
+
+
+@pytest.mark.parametrize("camera", ["cam1", "cam2"])
+@pytest.mark.parametrize("person", ["person320", "person000", "person0001", "person1", "Person001", "person011"])
+def test_a_person_whom_the_data_set_does_not_have(copy, camera, person):
+    folder = write(copy / "i-LIDS-VID" / "sequences" / camera / person, f"{camera}_{person}_00001.png")
+    for partial in (False, True):
+        with pytest.raises(DataError, match=re.escape(str(folder)) + ": iLIDS-VID has no such person"):
+            read_ilids_vid(copy, split=0, partial=partial)
+
+
+@pytest.mark.parametrize("name", ["cam1_person002_00300.png", "cam2_person007_00300.png", "cam2_person2_00300.png"])
+def test_a_picture_of_somebody_else_is_refused(copy, name):
+    folder = write(copy / "i-LIDS-VID" / "sequences" / "cam2" / "person002", name)
+    with pytest.raises(DataError, match=re.escape(str(folder / name)) + ": its name is of another camera or person"):
+        read_ilids_vid(copy, split=0, partial=True)
+
+
+def test_numbers_that_are_skipped_are_noted(copy):
+    sequences = copy / "i-LIDS-VID" / "sequences"
+    write(sequences / "cam1" / "person001", *(f"cam1_person001_{number:05d}.png" for number in (8, 9, 13)))
+    write(sequences / "cam2" / "person003", *(f"cam2_person003_{number:05d}.png" for number in (22, 24)))
+    write(sequences / "cam2" / "person004", "cam2_person004_00029.png")
+    skipped = "4 numbers of frames are skipped within 2 tracklets: cam1/person001, cam2/person003"
+    for split in range(3):
+        assert read_ilids_vid(copy, split=split).notes == (skipped,)  # each person is in one of the halves
+
+
+def test_the_root_may_be_two_dots(copy, monkeypatch):
+    expected = facts(read_ilids_vid(copy, split=3).train)
+    monkeypatch.chdir(copy / "i-LIDS-VID" / "sequences")
+    assert facts(read_ilids_vid("..", split=3).train) == expected
+    assert facts(read_ilids_vid("../..", split=3).train) == expected
+    (copy / "link").symlink_to("i-LIDS-VID/sequences/cam1")
+    assert facts(read_ilids_vid(copy / "link" / ".." / "..", split=3).train) == expected
+
+
+def test_the_data_set_may_be_a_link_beside_its_splits(copy, tmp_path):
+    expected = facts(read_ilids_vid(copy, split=3).train)
+    (tmp_path / "elsewhere").mkdir()
+    (copy / "i-LIDS-VID").rename(tmp_path / "elsewhere" / "data")
+    (copy / "i-LIDS-VID").symlink_to(tmp_path / "elsewhere" / "data")
+    for root in (copy, copy / "i-LIDS-VID"):
+        assert facts(read_ilids_vid(root, split=3).train) == expected
 
 
 def test_two_pictures_of_one_frame_are_refused(copy):
@@ -176,14 +215,14 @@ def test_what_cannot_be_listed_is_named(copy, monkeypatch):
         read_ilids_vid(copy, split=0, partial=True)
     folder.unlink()
     write(folder, "cam2_person005_00001.png")
-    genuine = Path.exists
+    genuine = Path.stat
 
-    def forbidden(self):
+    def forbidden(self, **options):
         if self == folder:
             raise PermissionError(13, "Permission denied")
-        return genuine(self)
+        return genuine(self, **options)
 
-    monkeypatch.setattr(Path, "exists", forbidden)
+    monkeypatch.setattr(Path, "stat", forbidden)
     with pytest.raises(DataError, match=re.escape(str(folder)) + r": cannot be read \(Permission denied\)"):
         read_ilids_vid(copy, split=0, partial=True)
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import random
 import shutil
 import sys
 from dataclasses import replace
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.listings import shuffle_listings
 from data.miniature import LS_VID_QUERIES, LS_VID_TEST, LS_VID_TRAIN, Row, publish_ls_vid, write_ls_vid, write_picture
 from scipy.io import savemat
 
@@ -85,21 +84,8 @@ def test_a_stem_that_begins_another_is_not_mixed_up_with_it(root):
 
 
 def test_the_order_of_the_directory_does_not_matter(whole, monkeypatch):
-    expected, scandir, rng = contents(read_ls_vid(whole)), os.scandir, random.Random(0)
-
-    class Shuffled:
-        def __init__(self, path="."):
-            with scandir(path) as entries:
-                entries = list(entries)
-            self.entries = rng.sample(entries, len(entries))
-
-        def __enter__(self):
-            return iter(self.entries)
-
-        def __exit__(self, *error):
-            pass
-
-    monkeypatch.setattr(os, "scandir", Shuffled)
+    expected = contents(read_ls_vid(whole))
+    shuffle_listings(monkeypatch, seed=0)
     for _ in range(5):
         assert contents(read_ls_vid(whole)) == expected
 
@@ -160,7 +146,8 @@ def test_a_missing_list_is_an_error(root, name):
 @pytest.mark.parametrize(
     "line",
     ["tracklet_test/0003/0003_0001", "tracklet_test/0003/0003_0001 x", "0003_0001 3", "/tmp/0003_0001 3", "../0003/0003_0001 3",
-     "tracklet_test/../../0003_0001 3", "tracklet_test/0003/0003 3", "tracklet_test/0003/0003_0001 -1"],
+     "tracklet_test/../../0003_0001 3", "tracklet_test/0003/0003 3", "tracklet_test/0003/0003_0001 -1",
+     f"tracklet_test/0003/0003_0001 {10**25}", f"tracklet_test/0003/0003_0001 {'7' * 5000}"],
 )  # fmt: skip
 def test_a_line_that_is_none(root, line):
     path = root / "list_sequence" / "list_seq_test.txt"
@@ -173,6 +160,31 @@ def test_a_line_that_comes_twice(root):
     path = root / "list_sequence" / "list_seq_test.txt"
     path.write_text(path.read_text() + path.read_text().splitlines()[1])
     with pytest.raises(DataError, match=r"list_seq_test\.txt:6: the same tracklet as in line 2"):
+        read_ls_vid(root, partial=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["tracklet_test//0003/0003_0001 3", "./tracklet_test/0003/0003_0001 3", "tracklet_test/0003/0003_0001_01 3",
+     "tracklet_test/0003/0003_0001_ 4", "elsewhere/0003/0003_0001 3"],
+)  # fmt: skip
+def test_one_tracklet_under_two_names(root, line):
+    (root / "elsewhere").symlink_to("tracklet_test")
+    path = root / "list_sequence" / "list_seq_test.txt"
+    path.write_text(path.read_text() + line)
+    wanted = "lines 'tracklet_test/0003/0003_0001 3' and .* are one tracklet, that of .*0003_0001_01_1.jpg; wanted it once"
+    with pytest.raises(DataError, match=rf"list_seq_test\.txt: {wanted}"):
+        read_ls_vid(root, partial=True)
+
+
+def test_a_picture_whose_number_is_no_number(root):
+    write_picture(root / f"tracklet_test/0003/0003_0001_01_{'9' * 30}.jpg")
+    assert labels(read_ls_vid(root).gallery) == of_rows(LS_VID_TEST)
+
+
+def test_a_table_of_queries_is_refused(root):
+    savemat(root / "test/data/info_test.mat", {"query": np.array([[1, 2], [3, 4]])})
+    with pytest.raises(DataError, match=r"info_test\.mat: 'query' is one row or column"):
         read_ls_vid(root, partial=True)
 
 

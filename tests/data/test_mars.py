@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import sys
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.listings import shuffle_listings
 from data.miniature import MARS_QUERIES, MARS_TEST, MARS_TRAIN, publish_mars, write_mars
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,31 +93,6 @@ def test_the_order_of_the_directory_does_not_matter(whole, monkeypatch, protocol
     expected = contents(read_mars(whole, protocol=protocol))
     shuffle_listings(monkeypatch, seed)
     assert contents(read_mars(whole, protocol=protocol)) == expected
-
-
-def shuffle_listings(monkeypatch, seed):
-    rng, scandir, listdir, iterdir = random.Random(seed), os.scandir, os.listdir, Path.iterdir
-
-    def shuffled(entries):
-        return rng.sample(entries := list(entries), len(entries))
-
-    class Shuffled:
-        def __init__(self, path="."):
-            with scandir(path) as entries:
-                self.entries = shuffled(entries)
-
-        def __iter__(self):
-            return iter(self.entries)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
-    monkeypatch.setattr(os, "scandir", Shuffled)
-    monkeypatch.setattr(os, "listdir", lambda path=".": shuffled(listdir(path)))
-    monkeypatch.setattr(Path, "iterdir", lambda path: iter(shuffled(iterdir(path))))
 
 
 def test_each_folder_is_listed_once_and_no_picture_is_asked_after(whole, monkeypatch):
@@ -320,6 +295,47 @@ def test_queries_that_are_no_rows(root, rows, what):
     savemat(root / "info" / "query_IDX.mat", {"query_IDX": np.array([rows])})
     with pytest.raises(DataError, match=f"'query_IDX' {what}; wanted different numbers, 1 to 11"):
         read_mars(root)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize(("row", "pid"), [(1, -1), (3, 0)])
+def test_queries_of_junk_or_distractors_are_refused(root, row, pid, partial):
+    savemat(root / "info" / "query_IDX.mat", {"query_IDX": np.array([[4, 7, row, 10]])})
+    with pytest.raises(DataError, match=rf"query_IDX\.mat: 'query_IDX' has row {row} of tracks_test_info\.mat, .* pid {pid}, "):
+        read_mars(root, partial=partial)
+
+
+def test_a_table_of_queries_is_refused(root):
+    savemat(root / "info" / "query_IDX.mat", {"query_IDX": np.array([[4, 7], [8, 10]])})
+    with pytest.raises(DataError, match=r"query_IDX\.mat: 'query_IDX' is one row or column of numbers; .* \(2, 2\)"):
+        read_mars(root)
+
+
+@pytest.mark.parametrize(("row", "first", "last"), [(2, 1, 3), (2, 3, 5), (6, 12, 25)])
+def test_rows_that_share_lines_are_refused(root, row, first, last):
+    change_table(root, row, 0, first)
+    change_table(root, row, 1, last)
+    with pytest.raises(DataError, match=rf"tracks_train_info\.mat: rows \d and {row} both have line \d+ of .*train_name\.txt"):
+        read_mars(root, partial=True)
+
+
+def test_a_row_of_several_tracks_is_noted(root):
+    change_table(root, row=6, column=0, value=12)  # lines 12 and 13 are of the first track of person 7, in the same camera
+    path = root / "info" / "tracks_train_info.mat"
+    savemat(path, {"track_train_info": loadmat(path)["track_train_info"][[0, 1, 2, 3, 5]]})
+    data = read_mars(root, partial=True)
+    assert data.notes[-1] == "1 rows of the tables hold pictures of several tracks: tracks_train_info.mat: row 5"
+    assert data.train[-1].frame_numbers == (1, 2, *range(1, 13))
+
+
+@pytest.mark.parametrize("what", ["folder", "broken link", "loop"])
+def test_what_is_no_file_is_no_frame(root, what):
+    path = root / "bbox_train/0003/0003C6T0001F002.jpg"
+    path.unlink()
+    path.mkdir() if what == "folder" else path.symlink_to("nowhere" if what == "broken link" else path.name)
+    with pytest.raises(DataError, match=r"missing: 1 \(.*0003C6T0001F002\.jpg\)"):
+        read_mars(root)
+    assert read_mars(root, partial=True).train[3].frame_numbers == (1, 3, 4)
 
 
 @settings(deadline=None, max_examples=40)

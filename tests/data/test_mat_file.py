@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import re
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
-from nlreid.data.datasets.mat_file import read_mat, variable, whole_numbers
+from nlreid.data.datasets.mat_file import numbered_rows, read_mat, variable, whole_numbers
 from nlreid.errors import DataError, MissingExtraError
 
 
@@ -44,6 +47,29 @@ def test_other_numbers_are_refused(path, content):
     savemat(path, {"a": content}, appendmat=False)
     with pytest.raises(DataError, match="info: 'a' holds whole numbers; this one is"):
         whole_numbers(path, ["a"])
+
+
+def test_a_sparse_matrix_is_refused(path):
+    savemat(path, {"a": csc_matrix([[4, 7.0]])}, appendmat=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some versions of SciPy announce another class of sparse matrices
+        with pytest.raises(DataError, match=r"info: 'a' is a cs.*; wanted a full array: save full\(a\)"):
+            whole_numbers(path, ["a"])
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (6, 1), (1, 1, 6)])
+def test_a_row_or_a_column_is_a_list_of_numbers(path, shape):
+    savemat(path, {"a": np.arange(6.0).reshape(shape)}, appendmat=False)
+    assert numbered_rows(path, ["a"]) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (1, 2, 3)])
+def test_a_table_is_no_list_of_numbers(path, shape):
+    savemat(path, {"a": np.arange(6).reshape(shape)}, appendmat=False)
+    with pytest.raises(
+        DataError, match=f"info: 'a' is one row or column of numbers; this one has shape {re.escape(str(shape))}"
+    ):
+        numbered_rows(path, ["a"])
 
 
 def test_missing_or_no_file(tmp_path):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 import re
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pytest
+from data.listings import shuffle_listings
 from data.miniature_two_cameras import PICTURE, PRID_PERSONS, PRID_ROWS, prid_halves, write, write_prid2011
 from scipy.io import savemat
 
@@ -59,8 +59,9 @@ def test_the_ten_splits(whole, split):
 
 @pytest.mark.parametrize("split", range(10))
 def test_the_table_of_the_authors_is_the_same_splits(whole, tmp_path, split):
-    savemat(tmp_path / "train_test_splits_prid.mat", {"ls_set": PRID_ROWS.astype(np.uint8)})
-    data = read_prid2011(whole, split=split, splits=tmp_path / "train_test_splits_prid.mat")
+    name = "train_test_splits_prid.mat" if split % 2 else "SPLITS.MAT"
+    savemat(tmp_path / name, {"ls_set": PRID_ROWS.astype(np.uint8)}, appendmat=False)
+    data = read_prid2011(whole, split=split, splits=tmp_path / name)
     assert parts(data) == oracle(prid_halves(split))
 
 
@@ -116,12 +117,13 @@ def test_persons_of_the_split_who_are_not_kept(copy):
 @pytest.mark.parametrize("name", ["person_0006", "person_0250"])
 def test_a_split_that_names_others_is_refused(copy, name):
     halves = prid_halves(0)
-    (copy / "mine.json").write_text(json.dumps([{**halves, "train": [*halves["train"], name]}]))
+    halves = {**halves, "train": [*halves["train"][1:], name]}
+    (copy / "mine.json").write_text(json.dumps([halves] * 10))
     with pytest.raises(DataError, match=rf"mine\.json: names 1 persons.*{name}; lower min_frames, or pass partial=True"):
         read_prid2011(copy, split=0, splits=copy / "mine.json")
     data = read_prid2011(copy, split=0, splits=copy / "mine.json", partial=True)
-    assert parts(data) == oracle(halves)
-    assert name in data.notes[-1]
+    assert parts(data) == oracle({**halves, "train": halves["train"][:-1]})
+    assert any(name in note for note in data.notes)
 
 
 def test_generated_splits_are_halves_by_hash(whole):
@@ -144,12 +146,12 @@ def test_frames_are_in_order_however_the_disk_lists_them(copy, monkeypatch):
     own_frames(copy, "cam_a", 2, "Thumbs.db", "cover.png", ".0001.png", *(f"{number}.png" for number in range(12, 0, -1)))
     for number in range(13, 30):
         write(copy / "prid_2011" / "multi_shot" / "cam_a" / "person_0002", f"{number + 100:04d}.png")  # frames are missing
-    genuine = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(genuine(self), key=lambda path: path.name[::-1])))
+    shuffle_listings(monkeypatch, seed=0)
     data = read_prid2011(copy, split=0)
     assert parts(data) == oracle(prid_halves(0))
     [tracklet] = [tracklet for tracklet in (*data.train, *data.query) if tracklet.name == "cam_a/person_0002"]
     assert tracklet.frame_numbers == (*range(1, 13), *range(113, 130))
+    assert data.notes == ("100 numbers of frames are skipped within 1 tracklets: cam_a/person_0002",)
     assert [int(path.stem) for path in tracklet.frames] == list(tracklet.frame_numbers)
 
 
@@ -231,9 +233,29 @@ def test_refuses_what_does_not_fit(whole, arguments, message):
 def test_a_split_file_of_ones_own_may_have_fewer_splits(whole, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps([prid_halves(0), prid_halves(1)]))
-    assert parts(read_prid2011(whole, split=1, splits=path)) == oracle(prid_halves(1))
-    with pytest.raises(InputError, match="split is a whole number from 0 to 1; got 2"):
-        read_prid2011(whole, split=2, splits=path)
+    for split in (1, 2):
+        with pytest.raises(DataError, match=r"mine\.json: has 2 splits, not the 10.*partial=True"):
+            read_prid2011(whole, split=split, splits=path)
+    data = read_prid2011(whole, split=1, splits=path, partial=True)
+    assert parts(data) == oracle(prid_halves(1))
+    assert data.notes == ("mine.json has 2 splits, not the 10 that results are means over",)
+    with pytest.raises(InputError, match=r"mine\.json: split is a whole number from 0 to 1; got 2"):
+        read_prid2011(whole, split=2, splits=path, partial=True)
+
+
+@pytest.mark.parametrize(("train", "test"), [(0, 178), (50, 89), (89, 88), (0, 0)])
+def test_halves_of_another_size_are_refused(whole, tmp_path, train, test):
+    names = [f"person_{person:04d}" for person in PRID_PERSONS]
+    halves = {"train": names[:train], "test": names[train : train + test]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps([halves] * 10))
+    size = f"in split 3 {train} persons to train on, {test} to test on, not 89 each"
+    with pytest.raises(DataError, match=rf"mine\.json: has {size}; .*partial=True"):
+        read_prid2011(whole, split=3, splits=path)
+    data = read_prid2011(whole, split=3, splits=path, partial=True)
+    assert parts(data) == oracle(halves)
+    assert f"mine.json has {size}" in data.notes
+    assert parts(read_prid2011(whole, split=3, splits=path, min_frames=26)) == oracle(halves)  # they are other persons
 
 
 def test_a_root_without_the_data_set(tmp_path):

@@ -70,6 +70,27 @@ def test_something_else_than_a_tracklet_is_refused():
         Split("toy", (), ("a",), ())
 
 
+@pytest.mark.parametrize("part", ["train", "query", "gallery", "notes"])
+@pytest.mark.parametrize("given", [None, 5, "text", tracklet("a")])
+def test_a_part_of_another_type_is_refused(part, given):
+    parts = {"train": (), "query": (), "gallery": ()} | {part: given}
+    with pytest.raises(InputError, match=f"{part} of toy: wanted a tuple, also of nothing or of one; got "):
+        Split("toy", **parts)
+
+
+def test_a_name_and_notes_are_text():
+    with pytest.raises(InputError, match="the name of a split is text; got None"):
+        Split(None, (), (), ())
+    with pytest.raises(InputError, match=r"notes of toy: wanted text; got \(1,\)"):
+        Split("toy", (), (), (), notes=(1,))
+
+
+def test_lists_and_iterators_become_tuples():
+    split = Split("toy", [tracklet("a")], iter([tracklet("b")]), (), notes=["one"])
+    assert [type(part) for part in (split.train, split.query, split.gallery, split.notes)] == [tuple] * 4
+    assert (split.train[0].name, split.query[0].name, split.notes) == ("a", "b", ("one",))
+
+
 def cells(split):
     """The table of the summary, as {part: {column: text}}."""
     lines = [line.split() for line in split.summary().replace("frames (min/mean/max)", "frames").splitlines()]
@@ -108,3 +129,10 @@ def test_a_right_answer_is_the_same_person_in_another_camera(query, gallery):
     asked, there = tracklets(*query), tracklets(*gallery)
     slow = [q for q in asked if not any(g.pid == q.pid and g.camid != q.camid for g in there)]
     assert list(unanswered(asked, there)) == slow
+
+
+def test_a_split_is_short_to_look_at():
+    assert (
+        repr(Split("toy", tracklets((3, 1)), (), tracklets((1, 2), (2, 2))))
+        == "Split('toy', train: 1, query: 0, gallery: 2, notes: 0)"
+    )

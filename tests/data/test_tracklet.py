@@ -116,3 +116,51 @@ def test_a_frame_that_does_not_exist_is_named(index, message):
     for read in (tracklet.pictures, lambda indices: tracklet.read(indices, (4, 4))):
         with pytest.raises(InputError, match=message):
             read([0, index])
+
+
+@pytest.mark.parametrize("number", [7, np.int64(7), np.uint8(7), torch.tensor(7)])
+def test_numbers_of_any_library_are_kept_as_pythons(number):
+    tracklet = Tracklet("a", pictures((4, 4), (4, 4)), pid=number, camid=number, frame_numbers=[number, 8])
+    assert (tracklet.pid, tracklet.camid, tracklet.frame_numbers) == (7, 7, (7, 8))
+    assert {type(value) for value in (tracklet.pid, tracklet.camid, *tracklet.frame_numbers)} == {int}
+
+
+@pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63 - 1])
+def test_numbers_up_to_64_bits_will_do(number):
+    tracklet = Tracklet("a", pictures((4, 4)), pid=number, camid=number, frame_numbers=(number,))
+    assert torch.tensor([tracklet.pid, tracklet.camid, *tracklet.frame_numbers]).tolist() == [number] * 3
+
+
+@pytest.mark.parametrize("number", ["3", 1.5, 2.0, float("nan"), True, 2**63, -(2**63) - 1, 10**25, [1], np.uint64(2**63)])
+@pytest.mark.parametrize("what", ["pid", "camid", "each of frame_numbers"])
+def test_other_numbers_are_refused(what, number):
+    facts = {"frame_numbers": (1, number)} if what.startswith("each") else {what: number}
+    with pytest.raises(InputError, match=f"^{what} of tracklet 'a' is a whole number of at most 64 bits; got "):
+        Tracklet("a", pictures((4, 4), (4, 4)), **facts)
+
+
+def test_none_is_no_frame_number():
+    with pytest.raises(InputError, match=r"each of frame_numbers of tracklet 'a' is .*; got None"):
+        Tracklet("a", pictures((4, 4), (4, 4)), frame_numbers=(1, None))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": 5}, "the name of a tracklet is text; got 5"),
+        ({"name": None}, "the name of a tracklet is text; got None"),
+        ({"frames": None}, "the frames of tracklet 'a' are a sequence of NumPy arrays or of paths; got None"),
+        ({"frames": 5}, "the frames of tracklet 'a' are a sequence"),
+        ({"frames": "abc.png"}, "the frames of tracklet 'a' are a sequence .* got 'abc.png'"),
+        ({"frames": {0: "abc.png"}}, "the frames of tracklet 'a' are a sequence"),
+        ({"frames": {"abc.png"}}, "the frames of tracklet 'a' are a sequence"),
+        ({"frames": iter(["abc.png"])}, "the frames of tracklet 'a' are a sequence"),
+        ({"frames": torch.zeros(2, 4, 4, 3, dtype=torch.uint8)}, "the frames of tracklet 'a' are a sequence"),
+        ({"frames": np.array(5)}, "the frames of tracklet 'a' have no number"),
+        ({"frame_numbers": 5}, "frame_numbers of tracklet 'a' are a tuple of whole numbers, or None; got 5"),
+        ({"frame_numbers": "12"}, "each of frame_numbers of tracklet 'a' is .*; got '1'"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Tracklet(**{"name": "a", "frames": pictures((4, 4), (4, 4)), **arguments})

@@ -67,7 +67,7 @@ def same(batches, others):
 
 
 def test_an_item_is_a_clip_and_what_is_known_of_it():
-    train = TrackletDataset(people(), transform=NUMBERS)
+    train = TrackletDataset(people(), clips=random_window, transform=NUMBERS)
     assert len(train) == 12
     item = train[5]
     assert isinstance(item, ClipItem)
@@ -79,7 +79,7 @@ def test_an_item_is_a_clip_and_what_is_known_of_it():
 
 
 def test_labels_rise_with_the_pid():
-    train = TrackletDataset(people(), transform=NUMBERS)
+    train = TrackletDataset(people(), clips=random_window, transform=NUMBERS)
     assert train.pids == (100, 100, 97, 97, 94, 94, 91, 91, 88, 88, 85, 85)
     assert train.labels == {85: 0, 88: 1, 91: 2, 94: 3, 97: 4, 100: 5}
     assert [train[place].label for place in range(12)] == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0]
@@ -88,14 +88,14 @@ def test_labels_rise_with_the_pid():
 
 def test_labels_may_come_from_elsewhere():
     two = [tracklet("a", 3, pid=np.int64(7)), tracklet("b", 3, pid=4)]
-    train = TrackletDataset(two, transform=NUMBERS, labels={4: 10, 7: 0, 9: np.int64(30)})
+    train = TrackletDataset(two, clips=random_window, transform=NUMBERS, labels={4: 10, 7: 0, 9: np.int64(30)})
     assert [(item.label, item.pid) for item in train] == [(0, 7), (10, 4)]
     assert train.num_classes == 31
-    assert TrackletDataset(two[:1], transform=NUMBERS, labels=train.labels)[0].label == 0
+    assert TrackletDataset(two[:1], clips=random_window, transform=NUMBERS, labels=train.labels)[0].label == 0
 
 
 def test_a_batch_is_an_item_of_tensors():
-    train = TrackletDataset([*people(3), tracklet("x", 9, pid=1)], transform=RANDOM)
+    train = TrackletDataset([*people(3), tracklet("x", 9, pid=1)], clips=random_window, transform=RANDOM)
     (batch,) = DataLoader(train, batch_size=4)
     assert isinstance(batch, ClipItem)
     assert batch.clip.shape == (4, 3, 8, *SIZE)
@@ -125,7 +125,7 @@ def test_seed_epoch_index_and_draw_decide_and_nothing_else(clips):
 
 
 def test_a_plain_index_is_the_first_draw_and_minus_one_the_last():
-    train = TrackletDataset(people(), transform=RANDOM)
+    train = TrackletDataset(people(), clips=random_window, transform=RANDOM)
     assert torch.equal(train[3].clip, train[Draw(3, 0)].clip)
     assert torch.equal(train[-1].clip, train[11].clip)
     assert train[-1].index == 11
@@ -138,7 +138,7 @@ def test_a_plain_index_is_the_first_draw_and_minus_one_the_last():
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("stay", [False, True])
 def test_workers_give_the_clips_that_no_workers_give(workers, stay):
-    train = TrackletDataset(people(), transform=RANDOM, seed=5)
+    train = TrackletDataset(people(), clips=random_window, transform=RANDOM, seed=5)
     sampler = RandomIdentitySampler(train.pids, p=3, k=3)
     alone = epochs_of(train, DataLoader(train, 9, sampler=sampler), (0, 1, 4))
     with_workers = DataLoader(train, 9, sampler=sampler, num_workers=workers, persistent_workers=stay)
@@ -150,6 +150,7 @@ STARTED = """
 import numpy as np
 from torch.utils.data import DataLoader
 from nlreid import Tracklet
+from nlreid.data.clips import random_window
 from nlreid.data.samplers import RandomIdentitySampler
 from nlreid.data.tracklet_dataset import TrackletDataset
 from nlreid.data.training import TrainingTransform
@@ -164,7 +165,7 @@ def sums(train, **options):
 if __name__ == "__main__":
     pictures = np.random.default_rng(0).integers(0, 256, (100, 8, 5, 3), dtype=np.uint8)
     transform = TrainingTransform((6, 4), (0.5,) * 3, (0.25,) * 3, erasing=0.5)
-    train = TrackletDataset([Tracklet(f"{pid}", pictures, pid) for pid in range(4)], transform=transform)
+    train = TrackletDataset([Tracklet(f"{pid}", pictures, pid) for pid in range(4)], clips=random_window, transform=transform)
     alone = sums(train)
     assert len({clip for epoch in alone for batch in epoch for clip in batch}) == 3 * 8
     for start in ("fork", "spawn"):
@@ -182,7 +183,7 @@ def test_workers_may_be_started_in_any_way(tmp_path):
 
 
 def test_a_new_epoch_is_seen_through_a_subset_and_a_loop_that_was_left():
-    train = TrackletDataset(people(), transform=RANDOM)
+    train = TrackletDataset(people(), clips=random_window, transform=RANDOM)
     part = Subset(train, range(1, 9))
     alone = epochs_of(train, DataLoader(part, 2))
     with_workers = DataLoader(part, 2, num_workers=2, persistent_workers=True)
@@ -193,7 +194,7 @@ def test_a_new_epoch_is_seen_through_a_subset_and_a_loop_that_was_left():
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda train: pickle.loads(pickle.dumps(train))])
 def test_a_copy_gives_the_same_and_has_an_epoch_of_its_own(again):
-    train = TrackletDataset(people(), transform=RANDOM)
+    train = TrackletDataset(people(), clips=random_window, transform=RANDOM)
     train.set_epoch(3)
     other = again(train)
     assert other.epoch == 3
@@ -206,7 +207,7 @@ def test_a_copy_gives_the_same_and_has_an_epoch_of_its_own(again):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_one_tracklet_drawn_twice_is_two_clips(workers):
-    train = TrackletDataset([tracklet(f"{pid}", 250, pid=pid) for pid in range(6)], transform=NUMBERS)
+    train = TrackletDataset([tracklet(f"{pid}", 250, pid=pid) for pid in range(6)], clips=random_window, transform=NUMBERS)
     clips = {}
     for rank in range(2):  # the same identity on both: 3 of them each, and one more
         sampler = RandomIdentitySampler(train.pids, p=2, k=4, rank=rank, world_size=2)
@@ -222,7 +223,7 @@ def test_other_samplers_with_replacement_can_be_numbered():
         def __iter__(self):
             return numbered(super().__iter__())
 
-    train = TrackletDataset([tracklet("a", 250, pid=0)], transform=NUMBERS)
+    train = TrackletDataset([tracklet("a", 250, pid=0)], clips=random_window, transform=NUMBERS)
     plain = RandomSampler(train, replacement=True, num_samples=6, generator=torch.Generator().manual_seed(0))
     sampler = Numbered(train, replacement=True, num_samples=6, generator=torch.Generator().manual_seed(0))
     (alike,), (different,) = DataLoader(train, 6, sampler=plain), DataLoader(train, 6, sampler=sampler)
@@ -239,7 +240,7 @@ def test_evaluation_items_have_nothing_of_chance():
 
 @pytest.mark.parametrize("length", [1, 2, 7])
 def test_a_short_track_repeats_frames(length):
-    item = TrackletDataset([tracklet("a", length, pid=0)], transform=NUMBERS)[0]
+    item = TrackletDataset([tracklet("a", length, pid=0)], clips=random_window, transform=NUMBERS)[0]
     assert shown(item.clip) == [place * length // 8 for place in range(8)]
 
 
@@ -257,7 +258,7 @@ def test_a_damaged_picture_is_named(tmp_path, workers):
     for path in paths:
         Image.new("RGB", (32, 32)).save(path)
     paths[1].write_bytes(paths[1].read_bytes()[:200])
-    train = TrackletDataset([Tracklet("a", paths, pid=0)], transform=RANDOM)
+    train = TrackletDataset([Tracklet("a", paths, pid=0)], clips=random_window, transform=RANDOM)
     assert f"{paths[1]}: not a readable image" in error_of(DataLoader(train, num_workers=workers))
 
 
@@ -274,22 +275,34 @@ def test_frames_that_a_rule_invents_are_an_error_and_not_the_end_of_the_loop():
         ({"tracklets": tracklet("a", 3)}, "tracklets are a list, or another iterable, of .*; got Tracklet"),
         ({"tracklets": [np.zeros(3)]}, "made of nlreid.Tracklet objects; got array"),
         ({"tracklets": [tracklet("a", 3, pid=None)]}, "tracklet 'a' has pid None; every tracklet needs an integer"),
-        ({"tracklets": [tracklet("a", 3, pid="7")]}, "tracklet 'a' has pid '7'"),
         ({"labels": {100: 0, 94: 1}}, "labels has no label for 1 of the tracklets' pids: 97"),
         ({"labels": {100: 0, 97: -1}}, "the label of pid 97 is a whole number from 0; got -1"),
         ({"labels": {100: 0, 97: 0.5}}, "the label of pid 97 is a whole number from 0; got 0.5"),
         ({"labels": [0, 1]}, r"labels is a mapping from pid to label; got \[0, 1\]"),
         ({"seed": -1}, "seed is a whole number from 0; got -1"),
         ({"clips": 8}, "clips is a function, see nlreid.data.clips; got 8"),
-        ({"transform": None}, "transform is a function, see nlreid.data.tra.*; got None"),
+        ({"transform": None}, "transform is a function, see nlreid.data.training; got None"),
     ],
 )
 def test_refuses_what_does_not_fit(arguments, message):
     with pytest.raises(InputError, match=message):
-        TrackletDataset(**{"tracklets": people(4), "transform": NUMBERS, **arguments})
+        TrackletDataset(**{"tracklets": people(4), "clips": random_window, "transform": NUMBERS, **arguments})
 
 
-@pytest.mark.parametrize("epoch", [-1, 0.5, None])
+@pytest.mark.parametrize("index", [slice(0, 2), 1.0, "1", None, [0, 1]])
+def test_refuses_what_is_no_index(index):
+    with pytest.raises(InputError, match=r"the index of a tracklet is a whole number; got .*Subset"):
+        TrackletDataset(people(4), clips=random_window, transform=NUMBERS)[index]
+
+
+@pytest.mark.parametrize("epoch", [-1, 0.5, None, 2**63])
 def test_refuses_what_is_no_epoch(epoch):
-    with pytest.raises(InputError, match="epoch is a whole number from 0; got"):
-        TrackletDataset(people(2), transform=NUMBERS).set_epoch(epoch)
+    with pytest.raises(InputError, match=rf"epoch is a whole number from 0( to 9223372036854775807)?; got {epoch}"):
+        TrackletDataset(people(2), clips=random_window, transform=NUMBERS).set_epoch(epoch)
+
+
+def test_the_last_epoch():
+    train = TrackletDataset(people(2), clips=random_window, transform=NUMBERS)
+    train.set_epoch(2**63 - 1)
+    assert train.epoch == 2**63 - 1
+    assert train[0].clip.shape == (3, 8, *SIZE)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
+from nlreid.data.clips import random_window
 from nlreid.data.tracklet import Tracklet
 from nlreid.data.training import TrainingTransform, erased_rectangle
 from nlreid.data.transforms import EvaluationTransform
@@ -218,9 +219,10 @@ def test_a_tracklet_of_several_sizes_goes_in():
     assert TrainingTransform(SIZE, MEAN, STD)(tracklet.pictures([0, 1, 1, 2]), seeded()).shape == (3, 4, *SIZE)
 
 
-def test_the_clip_spec_gives_both_transforms():
-    spec = ClipSpec(size=SIZE, mean=MEAN, std=STD)
+def test_the_clip_spec_gives_clips_and_both_transforms():
+    spec = ClipSpec(frames=4, stride=3, size=SIZE, mean=MEAN, std=STD)
     assert spec.transform() == EvaluationTransform(SIZE, MEAN, STD)
+    assert spec.training_clips()(999, generator=seeded()) == random_window(999, 4, 3, generator=seeded())
     assert spec.training_transform() == TrainingTransform(SIZE, MEAN, STD)
     assert spec.training_transform(0.5, erase_each_frame=True) == TrainingTransform(
         SIZE, MEAN, STD, erasing=0.5, erase_each_frame=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from nlreid.data.disk import as_path, contents, resolved
 from nlreid.data.images import image_files, natural_key
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import DataError
@@ -20,7 +21,7 @@ def read_folder(root: Path | str) -> Iterator[Tracklet]:
     Raises:
         DataError: If a folder cannot be read, or if there is no image file anywhere.
     """
-    root = Path(root)
+    root = as_path("root", root)
     folders = list(_folders_with_images(root, frozenset()))
     if not folders:
         raise DataError(
@@ -28,16 +29,16 @@ def read_folder(root: Path | str) -> Iterator[Tracklet]:
             f"wanted one folder of pictures per person: {root / 'person_1' / '0001.jpg'}, ..."
         )
     if folders == [root]:
-        return iter([Tracklet(root.resolve().name, image_files(root))])
+        return iter([Tracklet(resolved(root).name, image_files(root))])
     return (Tracklet(folder.relative_to(root).as_posix(), image_files(folder)) for folder in folders)
 
 
 def _folders_with_images(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
-    place = folder.resolve()
+    place = resolved(folder)
     if place in above:  # a link back to a folder that holds it
         return
     if image_files(folder):
         yield folder
-    inner = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    for path in sorted(inner, key=lambda path: natural_key(path.name)):
-        yield from _folders_with_images(path, above | {place})
+    for name in sorted(contents(folder).folders, key=natural_key):
+        if not name.startswith("."):
+            yield from _folders_with_images(folder / name, above | {place})

@@ -13,12 +13,12 @@ from nlreid.data.datasets.two_cameras import (
     SPLITS,
     Layout,
     check_split,
-    exists,
     find_beside,
     find_cameras,
     read_halves,
     read_views,
 )
+from nlreid.data.disk import contents, exists
 from nlreid.data.split import Split
 from nlreid.errors import DataError
 
@@ -27,7 +27,7 @@ _SPLIT_FILE = "train-test people splits/train_test_splits_ilidsvid.mat"
 _LAYOUT = Layout(
     cameras=("cam1", "cam2"),
     person="person{:03d}",
-    frame=re.compile("cam[12]_person[0-9]+_([0-9]+)"),
+    frame=re.compile("(?P<camera>cam[12])_(?P<person>person[0-9]+)_(?P<number>[0-9]{1,18})"),
     persons=tuple(number for number in range(1, 320) if number not in _NOBODY),
 )
 
@@ -38,7 +38,8 @@ def read_ilids_vid(root: Path | str, *, split: int, partial: bool = False) -> Sp
     Results on this data set are means over the ten splits: numbers of a single one are not comparable with them, which is
     why `split` has no default. Read are `i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png`, … and
     `train-test people splits/train_test_splits_ilidsvid.mat`, as they lie in `iLIDS-VID.tar`. Frames come in the order of
-    their numbers; pids are the numbers of the persons, camids 1 and 2. No picture is read yet.
+    their numbers; pids are the numbers of the persons, camids 1 and 2. No picture is read yet. How many pictures were published
+    is not known: a note says where numbers of frames are skipped within a tracklet, and one at its ends may be missing unseen.
 
     Args:
         root: The folder that holds `i-LIDS-VID`, or `i-LIDS-VID` itself.
@@ -48,16 +49,17 @@ def read_ilids_vid(root: Path | str, *, split: int, partial: bool = False) -> Sp
 
     Raises:
         DataError: If a folder or the split file is missing, cannot be read or is damaged, or if there is a person whom
-            iLIDS-VID does not have; unless `partial`, if it is not the whole data set.
-        InputError: If there is no such split.
+            iLIDS-VID does not have, or a frame that is named after another person or camera than its folder; unless
+            `partial`, if it is not the whole data set.
+        InputError: If there is no such split, or `root` is no path.
         MissingExtraError: If SciPy is not installed.
     """
     split = check_split(split)
-    cameras = find_cameras(Path(root), "i-LIDS-VID/sequences", _LAYOUT)
+    cameras = find_cameras(root, "i-LIDS-VID/sequences", _LAYOUT)
     path = find_beside(cameras, [_SPLIT_FILE])
     if path is None:
         raise DataError(f"{cameras.parents[1] / _SPLIT_FILE}: no such file; unpack it from iLIDS-VID.tar")
-    _refuse_renumbered(cameras)
+    _refuse_others(cameras)
     train, test = read_halves(path, _LAYOUT.persons, split)
     views = read_views(cameras, _LAYOUT)
     published = PUBLISHED["ilids_vid"].known()
@@ -65,13 +67,14 @@ def read_ilids_vid(root: Path | str, *, split: int, partial: bool = False) -> Sp
     return views.split(f"iLIDS-VID, split {split} of 0..{SPLITS - 1}", train, test, notes)
 
 
-def _refuse_renumbered(cameras: Path) -> None:
+def _refuse_others(cameras: Path) -> None:
     """The splits name persons by their places, so a copy with other numbers would be split wrongly without a word."""
-    for number in sorted(_NOBODY):
-        for camera in _LAYOUT.cameras:
-            folder = cameras / camera / _LAYOUT.person.format(number)
-            if exists(folder):
-                raise DataError(
-                    f"{folder}: iLIDS-VID has no person {number} (its 300 persons have numbers from 1 to 319); "
-                    f"wanted the folders as they are in iLIDS-VID.tar"
-                )
+    known = {_LAYOUT.person.format(number) for number in _LAYOUT.persons}
+    for camera in _LAYOUT.cameras:
+        there = contents(cameras / camera).folders if exists(cameras / camera) else []
+        others = sorted(name for name in there if name.lower().startswith("person") and name not in known)
+        if others:
+            raise DataError(
+                f"{cameras / camera / others[0]}: iLIDS-VID has no such person (its 300 persons have "
+                "numbers from 1 to 319, of three digits); wanted the folders as they are in iLIDS-VID.tar"
+            )

@@ -1,11 +1,11 @@
-"""Lists of files, as text and as folders: read once, without asking after each of a million files."""
+"""The lists that describe a data set: which files they are, and what their lines and numbers point at."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nlreid.data.disk import is_file, read_text
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import DataError
 
@@ -16,31 +16,10 @@ def text_lines(path: Path) -> list[str]:
     Raises:
         DataError: If the file is missing, cannot be read, is not UTF-8 text or has no line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason})") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if not lines:
         raise DataError(f"{path}: is empty; unpack or download it again")
     return lines
-
-
-def file_names(folder: Path) -> set[str]:
-    """The names of what lies in a folder; none if there is no such folder.
-
-    Raises:
-        DataError: If it is no folder or cannot be listed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except FileNotFoundError:
-        return set()  # whoever knows what should be in it says what is missing
-    except OSError as error:
-        raise DataError(f"{folder}: not a folder that can be read ({error.strerror})") from error
 
 
 def require_files(root: Path, name: str, relative: tuple[str, ...]) -> None:
@@ -52,9 +31,9 @@ def require_files(root: Path, name: str, relative: tuple[str, ...]) -> None:
         relative: The files, relative to `root`.
 
     Raises:
-        DataError: If some are not.
+        DataError: If some are not, or cannot be looked for.
     """
-    absent = [path for path in relative if not (root / path).is_file()]
+    absent = [path for path in relative if not is_file(root / path)]
     if absent:
         raise DataError(f"{root}: not {name}, or not all of it: has no {', '.join(absent)}; give the folder that holds them")
 

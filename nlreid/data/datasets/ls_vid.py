@@ -8,18 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from nlreid.data.datasets.listing import file_names, present, require_files, require_rows, text_lines
-from nlreid.data.datasets.mat_file import whole_numbers
+from nlreid.data.datasets.listing import present, require_files, require_rows, text_lines
+from nlreid.data.datasets.mat_file import numbered_rows
 from nlreid.data.datasets.published import PUBLISHED, check_counts
+from nlreid.data.disk import as_path, file_names, resolved
 from nlreid.data.images import FramePaths
 from nlreid.data.split import Split, unanswered
 from nlreid.data.tracklet import Tracklet
-from nlreid.errors import DataError
+from nlreid.errors import DataError, shorten
 
 _LISTS = {part: f"list_sequence/list_seq_{part}.txt" for part in ("train", "test")}
 _QUERIES = "test/data/info_test.mat"
-_LINE = re.compile(r"(?P<folder>\S+)/(?P<stem>[^\s/_]+_[^\s/_]+(_[0-9]+)?)_?\s+(?P<pid>[0-9]+)", re.ASCII)
-_NAME = re.compile(r"(?P<track>[^_]+_[^_]+)_(?P<camera>[0-9]+)_[^_.]*?(?P<frame>[0-9]+)\.(jpg|jpeg|png)", re.ASCII | re.I)
+_LINE = re.compile(r"(?P<folder>\S+)/(?P<stem>[^\s/_]+_[^\s/_]+(_[0-9]+)?)_?\s+(?P<pid>[0-9]{1,18})", re.ASCII)
+_NAME = re.compile(
+    r"(?P<track>[^_]+_[^_]+)_(?P<camera>[0-9]{1,18})_[^_.]*?(?<![0-9])(?P<frame>[0-9]{1,18})\.(jpg|jpeg|png)", re.ASCII | re.I
+)
 
 
 def read_ls_vid(root: Path | str, *, partial: bool = False) -> Split:
@@ -39,15 +42,16 @@ def read_ls_vid(root: Path | str, *, partial: bool = False) -> Split:
         partial: Read what is there where tracklets or pictures are missing. The notes say what differs.
 
     Raises:
-        DataError: If the lists are missing or damaged; unless `partial`, if a tracklet is missing or the numbers are
-            not those published (the lists do not tell single pictures); if no picture is there at all.
+        DataError: If the lists are missing or damaged, or have one tracklet twice; unless `partial`, if a tracklet is missing
+            or the numbers are not those published (the lists do not tell single pictures); if no picture is there at all.
+        InputError: If `root` is no path.
         MissingExtraError: If h5py (for a file saved by an older MATLAB: SciPy) is not installed.
     """
-    root = Path(root)
+    root = as_path("root", root)
     require_files(root, "LS-VID", (*_LISTS.values(), _QUERIES))
     missing = list[str]()
     train, test = (_read_part(root, listed, missing) for listed in _LISTS.values())
-    lines = whole_numbers(root / _QUERIES, ("query",)).ravel().tolist()
+    lines = numbered_rows(root / _QUERIES, ("query",))
     query = present([test[line] for line in require_rows(root / _QUERIES, "query", lines, len(test), _LISTS["test"])])
     kept = present(test)
     found = _count(present(train), query, kept)
@@ -74,14 +78,25 @@ def _read_part(root: Path, listed: str, missing: list[str]) -> list[Tracklet | N
     for index, line in enumerate(lines):
         by_folder[line.folder].append(index)
     tracklets: list[Tracklet | None] = [None] * len(lines)
+    taken = dict[tuple[Path, str], _Line]()
     for name, indices in by_folder.items():
-        pictures = _by_stem(file_names(root / name))
+        pictures, place = _by_stem(file_names(root / name)), resolved(root / name)
         for index in indices:
             line = lines[index]
-            tracklets[index] = _tracklet(root / name, line, pictures.get(line.stem, []))
-            if tracklets[index] is None:
+            tracklet = tracklets[index] = _tracklet(root / name, line, pictures.get(line.stem, []))
+            if tracklet is None:
                 missing.append(str(root / name / f"{line.stem}_*"))
+            else:
+                _take(root / listed, line, (place, pictures[line.stem][0][0]), taken)
     return tracklets
+
+
+def _take(path: Path, line: _Line, first: tuple[Path, str], taken: dict[tuple[Path, str], _Line]) -> None:
+    """Note whose a first picture is: two lines may name one folder, or one tracklet, in different ways."""
+    other = taken.setdefault(first, line)
+    if other is not line:
+        one, two = (f"{given.folder}/{given.stem} {given.pid}" for given in (other, line))
+        raise DataError(f"{path}: lines {one!r} and {two!r} are one tracklet, that of {first[0] / first[1]}; wanted it once")
 
 
 def _lines(path: Path) -> list[_Line]:
@@ -90,8 +105,8 @@ def _lines(path: Path) -> list[_Line]:
         match = _LINE.fullmatch(text)
         if match is None or ".." in PurePosixPath(match["folder"]).parts or match["folder"].startswith("/"):
             raise DataError(
-                f"{path}:{number}: {text!r} is no line of LS-VID; wanted the beginning of the paths of a tracklet's pictures "
-                f"and its pid: tracklet_test/0001/0001_0002 1"
+                f"{path}:{number}: {shorten(repr(text))} is no line of LS-VID; wanted the beginning of the paths of a "
+                "tracklet's pictures and its pid, of 18 digits at most: tracklet_test/0001/0001_0002 1"
             )
         line = _Line(match["folder"], match["stem"], int(match["pid"]))
         if line in lines:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from nlreid.data.datasets.listing import file_names, present, require_files, require_rows, text_lines
-from nlreid.data.datasets.mat_file import whole_numbers
+from nlreid.data.datasets.listing import present, require_files, require_rows, text_lines
+from nlreid.data.datasets.mat_file import numbered_rows, whole_numbers
 from nlreid.data.datasets.published import PUBLISHED, check_counts
+from nlreid.data.disk import as_path, file_names
 from nlreid.data.images import FramePaths
 from nlreid.data.split import DISTRACTOR, JUNK, Split, unanswered
 from nlreid.data.tracklet import Tracklet
-from nlreid.errors import DataError, unknown_name
+from nlreid.errors import DataError, some_of, unknown_name
 
 PROTOCOLS = ("official", "community")
 
 _FILES = ("train_name.txt", "test_name.txt", "tracks_train_info.mat", "tracks_test_info.mat", "query_IDX.mat")
-_NAME = re.compile(r"(00-1|[0-9]{4})C([0-9])T([0-9]+)F([0-9]+)\.jpg", re.ASCII)  # person, camera, track, frame
+_NAME = re.compile(r"(00-1|[0-9]{4})C([0-9])T([0-9]{1,18})F([0-9]{1,18})\.jpg", re.ASCII)  # person, camera, track, frame
 
 
 def read_mars(root: Path | str, *, protocol: str = "official", partial: bool = False) -> Split:
@@ -44,21 +47,35 @@ def read_mars(root: Path | str, *, protocol: str = "official", partial: bool = F
             frame remains. The notes say what differs.
 
     Raises:
-        DataError: If the files in `info` are missing, damaged or disagree; unless `partial`, if a picture is missing or
-            the numbers are not those published; if no picture is there at all.
+        DataError: If the files in `info` are missing, damaged or disagree, or a query is of a distractor or of junk; unless
+            `partial`, if a picture is missing or the numbers are not those published; if no picture is there at all.
+        InputError: If `root` is no path.
         MissingExtraError: If SciPy is not installed.
         UnknownNameError: For another protocol.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol of MARS", protocol, PROTOCOLS)
-    root = Path(root)
+    root = as_path("root", root)
     require_files(root, "MARS", tuple(f"info/{name}" for name in _FILES))
-    missing = list[str]()
-    train, test = (_read_part(root, part, missing) for part in ("train", "test"))
+    missing, mixed = list[str](), list[str]()
+    train, test = (_read_part(root, part, missing, mixed) for part in ("train", "test"))
     path = root / "info" / "query_IDX.mat"
-    numbers = whole_numbers(path, ("query_IDX",)).ravel().tolist()
+    numbers = numbered_rows(path, ("query_IDX",))
     query = [test[row] for row in require_rows(path, "query_IDX", numbers, len(test), "the rows of tracks_test_info.mat")]
-    return _split(root, protocol, (present(train), present(query), present(test)), missing, partial=partial)
+    _refuse_nobody(path, numbers, query)
+    split = _split(root, protocol, (present(train), present(query), present(test)), missing, partial=partial)
+    notes = (f"{len(mixed):,} rows of the tables hold pictures of several tracks: {some_of(mixed)}",) if mixed else ()
+    return replace(split, notes=(*split.notes, *notes))
+
+
+def _refuse_nobody(path: Path, rows: Sequence[int], query: Sequence[Tracklet | None]) -> None:
+    for row, tracklet in zip(rows, query, strict=True):
+        if tracklet is not None and tracklet.pid in (DISTRACTOR, JUNK):
+            what = "junk" if tracklet.pid == JUNK else "a distractor"
+            raise DataError(
+                f"{path}: 'query_IDX' has row {row} of tracks_test_info.mat, which is of pid {tracklet.pid}, {what}; "
+                "wanted rows of persons; download it again"
+            )
 
 
 def _split(root: Path, protocol: str, parts: tuple[Sequence[Tracklet], ...], missing: Sequence[str], *, partial: bool) -> Split:
@@ -86,7 +103,7 @@ class _Row(NamedTuple):
     camid: int
 
 
-def _read_part(root: Path, part: str, missing: list[str]) -> list[Tracklet | None]:
+def _read_part(root: Path, part: str, missing: list[str], mixed: list[str]) -> list[Tracklet | None]:
     listed = root / "info" / f"{part}_name.txt"
     table = root / "info" / f"tracks_{part}_info.mat"
     names = text_lines(listed)
@@ -101,6 +118,8 @@ def _read_part(root: Path, part: str, missing: list[str]) -> list[Tracklet | Non
         for index in indices:
             row = rows[index]
             frames = _frames(names, row, f"{table}: row {index + 1}", listed)
+            if len({name.rpartition("F")[0] for name in (*list(frames)[:1], *list(frames)[-1:])}) > 1:  # they are in order
+                mixed.append(f"{table.name}: row {index + 1}")
             missing += [str(folder / frame) for frame in frames if frame not in there]
             tracklets[index] = _tracklet(folder, row, frames, there)
     return tracklets
@@ -114,6 +133,11 @@ def _rows(table: Path, variable: str, listed: Path, lines: int) -> list[_Row]:
     for number, row in enumerate(rows, start=1):
         if not 1 <= row.first <= row.last <= lines:
             raise DataError(f"{table}: row {number} is of lines {row.first} to {row.last}; {listed} has lines 1 to {lines}")
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    for one, other in pairwise(order):
+        if rows[other].first <= rows[one].last:
+            line = rows[other].first
+            raise DataError(f"{table}: rows {one + 1} and {other + 1} both have line {line} of {listed}; wanted it once")
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlreid.data.disk import reading
 from nlreid.errors import DataError, MissingExtraError, import_extra, shorten
 
 _LARGEST = 2**53  # every whole number up to it is a double
@@ -62,13 +63,13 @@ def variable(path: Path, names: Sequence[str]) -> NDArray[Any]:
         names: What the array may be called; the first of them that the file has is taken.
 
     Raises:
-        DataError: If the file cannot be read (see `read_mat`) or has none of the names.
+        DataError: If the file cannot be read (see `read_mat`) or has none of the names, or if the variable is sparse.
         MissingExtraError: If SciPy or h5py is not installed.
     """
     content = read_mat(path, names)
     for name in names:
         if name in content:
-            return content[name]
+            return _full(path, name, content[name])
     found = ", ".join(sorted(read_mat(path))) or "none"
     raise DataError(f"{path}: has no variable {' or '.join(map(repr, names))}; its variables: {shorten(found)}")
 
@@ -90,6 +91,29 @@ def whole_numbers(path: Path, names: Sequence[str]) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def numbered_rows(path: Path, names: Sequence[str]) -> list[int]:
+    """One row or column of whole numbers, as a list.
+
+    Args:
+        path: The file.
+        names: What the array may be called, see `variable`.
+
+    Raises:
+        DataError: See `whole_numbers`; also if the array has several rows and columns.
+        MissingExtraError: If SciPy or h5py is not installed.
+    """
+    array = whole_numbers(path, names)
+    if array.size != max(array.shape, default=1):
+        raise DataError(f"{path}: {names[0]!r} is one row or column of numbers; this one has shape {array.shape}")
+    return [int(number) for number in array.ravel()]
+
+
+def _full(path: Path, name: str, array: object) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray):  # of a sparse matrix SciPy makes an object of its own
+        raise DataError(f"{path}: {name!r} is a {type(array).__name__}; wanted a full array: save full({name}) in MATLAB")
+    return array
+
+
 def _is_whole(array: NDArray[Any]) -> bool:
     if array.dtype.kind not in "iuf" or not array.size:
         return False
@@ -98,9 +122,6 @@ def _is_whole(array: NDArray[Any]) -> bool:
 
 
 def _is_hdf5(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            start = file.read(max(_HDF5_PLACES) + len(_HDF5))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    with reading(path), path.open("rb") as file:
+        start = file.read(max(_HDF5_PLACES) + len(_HDF5))
     return any(start.startswith(_HDF5, place) for place in _HDF5_PLACES)

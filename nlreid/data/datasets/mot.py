@@ -14,6 +14,7 @@ from nlreid.data.datasets.crops import CropReport as CropReport
 from nlreid.data.datasets.crops import crop
 from nlreid.data.datasets.track_file import TrackFile as TrackFile
 from nlreid.data.datasets.track_file import read_tracks as read_tracks
+from nlreid.data.disk import as_path
 from nlreid.data.tracklet import Tracklet
 from nlreid.data.video import NumberedFrames, read_frames
 from nlreid.errors import DataError, InputError
@@ -57,12 +58,13 @@ def read_video_tracklets(
     """
     if min_frames < 1 or (size is not None and min(size) < 1):
         raise InputError(f"min_frames and size must be positive; got min_frames={min_frames}, size={size}")
+    video = as_path("video", video)
     if not isinstance(tracks, TrackFile):
         tracks = read_tracks(tracks, skip_bad_lines=skip_bad_lines)
     report = CropReport() if report is None else report
     report.tracks, report.boxes, report.bad_lines = tracks.path, len(tracks), tracks.problems
     frames = read_frames(video)
-    return _cut(Path(video), frames, tracks, _Crops(min_frames, size, report), skip_beyond=skip_bad_lines)
+    return _cut(video, frames, tracks, _Crops(min_frames, size, report), skip_beyond=skip_bad_lines)
 
 
 def _cut(

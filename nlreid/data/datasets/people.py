@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from nlreid.data.images import FramePaths, image_files, natural_key
+from nlreid.data.disk import Contents, as_path, contents
+from nlreid.data.images import FramePaths, is_image_name, natural_key
 from nlreid.data.split import DISTRACTOR, JUNK, Split, unanswered
 from nlreid.data.tracklet import Tracklet
-from nlreid.errors import DataError
+from nlreid.errors import DataError, some_of
 
 PARTS = ("train", "query", "gallery")
 
+_LIKE_PARTS = ("bbox_test", "bbox_train", "galleries", "probe", "queries", "test", "training", "val", "validation")
 _WANTED = "wanted person/camera/track/frames, or person/camera/frames"
 _LARGEST = 2**63 - 1  # labels become int64
 
@@ -36,65 +38,91 @@ def read_people(root: Path | str) -> Split:
     - Without any of them all tracks are the gallery, and the first of each person and camera is also a query, as in MARS;
       there is nothing to train on.
 
-    The pid of a person is the number that the folder is called (`12`) or that ends its name (`person_12`), if all persons
-    of all parts have one and all are different. As everywhere, a person called `0` is a distractor and one called `-1` is
-    junk; `person_0` is neither, and has no number. Without such numbers pids are places, from 1, in natural order (`p2`
-    before `p10`). Cameras are numbered in the same way; `cam_0` is a number there.
+    As everywhere, a person called `0` (`0000`) is a distractor and one called `-1` (`00-1`) is junk, whatever the others are
+    called; neither may be in `query`. The pid of anybody else is the number that the folder is called (`12`) or that ends
+    its name (`person_12`), if all these persons of all parts have one and all are different; `person_0` has none. Without
+    such numbers pids are places, from 1, in natural order (`p2` before `p10`). Cameras are numbered in the same way;
+    there `0` and `cam_0` are numbers like others.
 
     Tracks and frames come in natural order, whatever the order on disk. A tracklet is called by its path below the part. Where
     the last numbers in the names of the frames rise, they are the frame numbers. Files that are no pictures and hidden
-    ones (`.name`) are not seen. No picture is read yet.
+    ones (`.name`) are not seen; links that lead nowhere are left out, and a note says so. No picture is read yet.
 
     Args:
         root: The folder of the persons, or of the parts.
 
     Raises:
         DataError: If a folder cannot be read or has nothing in it, if pictures lie beside folders or in the folder of a
-            person, or if folders lie in that of a track.
+            person, if folders lie in that of a track, if a part is not in lower case, or if a distractor or junk is in `query`.
+        InputError: If `root` is no path.
     """
-    root = Path(root)
-    found = {folder.name: folder for folder in _folders(root)}
-    parts = [part for part in PARTS if part in found]
-    tracks = {part: list(_tracks(found[part])) for part in parts} or {"gallery": list(_tracks(root))}
+    root = as_path("root", root)
+    found, lost = _look(root).folders, list[str]()
+    parts = _parts(root, found)
+    tracks = {part: list(_tracks(root / part, lost)) for part in parts} or {"gallery": list(_tracks(root, lost))}
     everything = [track for part in tracks.values() for track in part]
-    pids = _labels((track.person for track in everything), least=1)
+    pids = _pids(track.person for track in everything)
     camids = _labels((track.camera for track in everything), least=0)
     read = {part: [_tracklet(track, pids, camids) for track in tracks[part]] for part in tracks}
     if not parts:
         read["query"] = _first_tracks(read["gallery"])
-    beside = sorted(found.keys() - {*parts}) if parts else []
     train, query, gallery = (tuple(read.get(part, ())) for part in PARTS)
-    return Split(f"people in {root}", train, query, gallery, tuple(_notes(train, query, gallery, beside)))
+    _refuse_nobody(root / "query", query)
+    notes = (*_left_out(found, parts, lost), *_notes(train, query, gallery))
+    return Split(f"people in {root}", train, query, gallery, notes)
 
 
-def _tracks(root: Path) -> Iterator[_Track]:
-    """The tracks of a part, in natural order."""
-    for person in _inside(root):
-        for camera in _inside(person):
-            for track in _inside(camera) if _folders(camera) else [camera]:
-                frames = FramePaths(track, [path.name for path in image_files(track)])
-                if not frames or _folders(track):
+def _parts(root: Path, found: Iterable[str]) -> list[str]:
+    """Which parts there are, once no folder is one but for capitals: its persons would be read as tracks."""
+    for name in found:
+        if name not in PARTS and name.lower() in PARTS:
+            raise DataError(f"{root / name}: parts are called {', '.join(PARTS)}, in lower case; rename it")
+    return [part for part in PARTS if part in found]
+
+
+def _tracks(root: Path, lost: list[str]) -> Iterator[_Track]:
+    """The tracks of a part, in natural order; links that lead nowhere come to `lost`."""
+    for person in _inside(root, lost):
+        for camera in _inside(person, lost):
+            for track in _inside(camera, lost) if _look(camera).folders else [camera]:
+                inside = _look(track)
+                frames = FramePaths(track, inside.files)
+                if not frames or inside.folders:
                     what = "folders inside that of a track" if frames else "no picture"
                     raise DataError(f"{track}: holds {what}; {_WANTED}")
+                lost += [str(track / name) for name in inside.others]
                 yield _Track(track.relative_to(root).as_posix(), person.name, camera.name, frames)
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Path, lost: list[str]) -> list[Path]:
     """The folders in a folder, of which there must be some, and no pictures beside them."""
-    folders = _folders(folder)
-    if image_files(folder):
+    inside = _look(folder)
+    if inside.files:
         raise DataError(f"{folder}: pictures where folders are wanted; {_WANTED}")
-    if not folders:
+    if not inside.folders:
         raise DataError(f"{folder}: holds nothing to read; {_WANTED}")
-    return folders
+    lost += [str(folder / name) for name in inside.others]
+    return [folder / name for name in inside.folders]
 
 
-def _folders(folder: Path) -> list[Path]:
-    try:
-        inner = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir()]
-    except OSError as error:
-        raise DataError(f"{folder}: not a folder that can be read ({error.strerror})") from error
-    return sorted(inner, key=lambda path: natural_key(path.name))
+def _look(folder: Path) -> Contents:
+    """What lies in a folder in natural order: of files the pictures, and nothing that is hidden."""
+    files, *rest = contents(folder)
+    kinds = (filter(is_image_name, files), *([name for name in names if not name.startswith(".")] for names in rest))
+    return Contents(*(sorted(names, key=natural_key) for names in kinds))
+
+
+def _pids(names: Iterable[str]) -> dict[str, int]:
+    """A pid for each person: what is called 0 or -1 is nobody, the others are labelled among themselves."""
+    persons = set(names)
+    nobody = {name: pid for name in persons if (pid := _nobody(name)) is not None}
+    return nobody | _labels(persons - nobody.keys(), least=1)
+
+
+def _nobody(name: str) -> int | None:
+    if re.fullmatch("-?0+", name):
+        return DISTRACTOR
+    return JUNK if re.fullmatch("0*-0*1", name) else None
 
 
 def _labels(names: Iterable[str], least: int) -> dict[str, int]:
@@ -124,9 +152,18 @@ def _first_tracks(tracklets: Iterable[Tracklet]) -> list[Tracklet]:
     return list(first.values())
 
 
+def _refuse_nobody(folder: Path, query: Iterable[Tracklet]) -> None:
+    for tracklet in query:
+        if tracklet.pid in (DISTRACTOR, JUNK):
+            raise DataError(
+                f"{folder / tracklet.name}: nobody searches for a distractor, called 0, or junk, called -1; "
+                "move it to gallery, or rename the person"
+            )
+
+
 def _tracklet(track: _Track, pids: dict[str, int], camids: dict[str, int]) -> Tracklet:
     numbers = [int(digits[-1]) for name in track.frames.names if (digits := re.findall("[0-9]+", Path(name).stem))]
-    rising = len(numbers) == len(track.frames) and all(a < b for a, b in pairwise(numbers))
+    rising = len(numbers) == len(track.frames) and all(a < b for a, b in pairwise([*numbers, _LARGEST + 1]))
     return Tracklet(
         track.name,
         track.frames,
@@ -136,11 +173,18 @@ def _tracklet(track: _Track, pids: dict[str, int], camids: dict[str, int]) -> Tr
     )
 
 
-def _notes(
-    train: tuple[Tracklet, ...], query: tuple[Tracklet, ...], gallery: tuple[Tracklet, ...], beside: list[str]
-) -> Iterator[str]:
-    if beside:
+def _left_out(found: Iterable[str], parts: Sequence[str], lost: Collection[str]) -> Iterator[str]:
+    """Notes on what lies in the folders and is not read, or is perhaps read as something else than it is."""
+    beside = sorted(set(found) - {*parts})
+    if parts and beside:
         yield f"not read, since they lie beside {', '.join(PARTS)}: {', '.join(beside)}"
+    elif odd := sorted(name for name in beside if name.lower() in _LIKE_PARTS):
+        yield f"read as persons, and not as parts, which are called {', '.join(PARTS)}: {', '.join(odd)}"
+    if lost:
+        yield f"left out, since they are neither files nor folders, or lead nowhere: {len(lost):,} ({some_of(lost)})"
+
+
+def _notes(train: tuple[Tracklet, ...], query: tuple[Tracklet, ...], gallery: tuple[Tracklet, ...]) -> Iterator[str]:
     trained, tested = ({tracklet.pid for tracklet in part} for part in (train, (*query, *gallery)))
     if known := trained & tested - {DISTRACTOR, JUNK}:
         yield f"{len(known):,} persons are trained on and tested on: scores say little about others"

@@ -6,14 +6,12 @@ persons and the splits for tracklets are those of Wang et al., *Person Re-identi
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
+from nlreid.data.datasets.prid2011_splits import Halves, read_split
 from nlreid.data.datasets.published import PUBLISHED, check_counts
 from nlreid.data.datasets.two_cameras import (
     SPLITS,
@@ -22,11 +20,11 @@ from nlreid.data.datasets.two_cameras import (
     check_split,
     find_beside,
     find_cameras,
-    read_halves,
     read_views,
 )
+from nlreid.data.disk import as_path
 from nlreid.data.split import Split
-from nlreid.errors import DataError, InputError, shorten, some_of, whole_number
+from nlreid.errors import DataError, InputError, some_of, whole_number
 
 GENERATED = "generated"
 MIN_FRAMES = 27  # papers print "more than 21", which leaves 181 persons; the published splits have those with at least 27
@@ -35,11 +33,11 @@ _SHORT = frozenset({6, 19, 31, 52, 57, 62, 71, 94, 106, 120, 136, 138, 139, 142,
 _LAYOUT = Layout(
     cameras=("cam_a", "cam_b"),
     person="person_{:04d}",
-    frame=re.compile("([0-9]+)"),
+    frame=re.compile("(?P<number>[0-9]{1,18})"),
     persons=tuple(range(1, 201)),  # from 201 on the cameras count different people
 )
+_KEPT = tuple(pid for pid in _LAYOUT.persons if pid not in _SHORT)  # 178
 _JSON, _MAT = "splits_prid2011.json", "train_test_splits_prid.mat"
-_Halves = tuple[list[int], list[int]]  # to train on, to test on
 
 
 def read_prid2011(
@@ -56,7 +54,8 @@ def read_prid2011(
     why `split` has no default. Read are `prid_2011/multi_shot/cam_a/person_0001/0001.png`, … of the persons that both
     cameras saw, `person_0001` to `person_0200`, and of those the 178 with at least 27 frames in each camera. Frames
     come in the order of their numbers; pids are the numbers of the persons, camid 1 is camera A and 2 camera B. No picture is
-    read yet.
+    read yet. How many pictures were published is not known: a note says where numbers of frames are skipped within a
+    tracklet, and one at its ends may be missing unseen.
 
     The data set itself has no splits. Those in use are published twice, with the same halves: as
     `train_test_splits_prid.mat` in the archive of iLIDS-VID, and as `splits_prid2011.json`, ten of
@@ -74,16 +73,20 @@ def read_prid2011(
 
     Raises:
         DataError: If a folder or the split file is missing, cannot be read or is damaged, if no person has enough frames;
-            unless `partial`, if it is not the whole data set or the split file names persons that are not among those kept.
-        InputError: If there is no such split, or `min_frames` is not positive.
+            unless `partial`, if it is not the whole data set, or the split file has not ten splits, halves that are not 89
+            persons (where `min_frames` is 27), or persons that are not among those kept.
+        InputError: If there is no such split, `min_frames` is not positive, or `root` or `splits` is no path.
         MissingExtraError: If SciPy is not installed, for a `.mat` file.
     """
     split, min_frames = whole_number("split", split, least=0), whole_number("min_frames", min_frames)
-    cameras = find_cameras(Path(root), "prid_2011/multi_shot", _LAYOUT)
+    cameras = find_cameras(root, "prid_2011/multi_shot", _LAYOUT)
     path = None if splits == GENERATED else _split_file(cameras, splits)
-    named = None if path is None else _read_split(path, split)
+    named, notes = None, tuple[str, ...]()
+    if path is not None:
+        named, notes = read_split(path, split, _KEPT, any_size=min_frames != MIN_FRAMES, partial=partial)
     views = read_views(cameras, _LAYOUT)
-    kept, notes = _kept(cameras, views, min_frames, partial=partial)
+    kept, differences = _kept(cameras, views, min_frames, partial=partial)
+    notes += differences
     if path is None or named is None:
         train, test = _draw(kept, check_split(split))
         notes += ("the split is drawn by nlreid: numbers on it are not comparable with published ones",)
@@ -102,7 +105,7 @@ def _kept(cameras: Path, views: Views, min_frames: int, *, partial: bool) -> tup
     found, published = views.counts(), PUBLISHED["prid2011"].known()
     if min_frames == MIN_FRAMES:
         enough = f"identities with at least {MIN_FRAMES} frames in both cameras"
-        found[enough], published[enough] = len(kept), len(_LAYOUT.persons) - len(_SHORT)
+        found[enough], published[enough] = len(kept), len(_KEPT)
     notes = check_counts("PRID2011", cameras, found, published, partial=partial, missing=views.missing)
     if min_frames != MIN_FRAMES:
         notes += (
@@ -112,7 +115,7 @@ def _kept(cameras: Path, views: Views, min_frames: int, *, partial: bool) -> tup
     return kept, notes
 
 
-def _differences(path: Path, named: _Halves, kept: Collection[int], min_frames: int, *, partial: bool) -> tuple[str, ...]:
+def _differences(path: Path, named: Halves, kept: Collection[int], min_frames: int, *, partial: bool) -> tuple[str, ...]:
     """Persons of whom the split file or the folders know nothing."""
     unknown, unnamed = {*named[0], *named[1]} - set(kept), set(kept) - {*named[0], *named[1]}
     notes = []
@@ -134,7 +137,7 @@ def _split_file(cameras: Path, splits: Path | str | None) -> Path:
     if splits is not None:
         if not isinstance(splits, str | Path):
             raise InputError(f"splits is the path of a split file, None or {GENERATED!r}; got {splits!r}")
-        return Path(splits)
+        return as_path("splits", splits)
     path = find_beside(cameras, [_JSON, _MAT])
     if path is None:
         raise DataError(
@@ -144,40 +147,7 @@ def _split_file(cameras: Path, splits: Path | str | None) -> Path:
     return path
 
 
-def _read_split(path: Path, split: int) -> _Halves:
-    if path.suffix == ".mat":
-        return read_halves(path, [pid for pid in _LAYOUT.persons if pid not in _SHORT], check_split(split))
-    rows = _read_json(path)
-    row = rows[check_split(split, len(rows))]
-    if not isinstance(row, dict) or not all(isinstance(row.get(part), list) for part in ("train", "test")):
-        raise DataError(f'{path}: split {split} is not {{"train": ["person_0001", …], "test": […]}}')
-    train, test = ([_pid(path, name) for name in row[part]] for part in ("train", "test"))
-    twice = [pid for pid, count in Counter([*train, *test]).items() if count > 1]
-    if twice:
-        raise DataError(f"{path}: split {split} names {_names(twice)} more than once; wanted each person in one half")
-    return train, test
-
-
-def _read_json(path: Path) -> list[Any]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not a JSON file ({error}); download it again") from error
-    if not isinstance(rows, list) or not rows:
-        raise DataError(f'{path}: not a list of splits; wanted ten of {{"train": […], "test": […]}}')
-    return rows
-
-
-def _pid(path: Path, name: object) -> int:
-    match = re.fullmatch("person_([0-9]{4})", name) if isinstance(name, str) else None
-    if match is None:
-        raise DataError(f"{path}: {shorten(repr(name))} is no person of PRID2011; wanted names like 'person_0001'")
-    return int(match[1])
-
-
-def _draw(persons: Sequence[int], split: int) -> _Halves:
+def _draw(persons: Sequence[int], split: int) -> Halves:
     """Halves that depend on nothing but the names: no generator's algorithm, which a later version may change."""
     order = sorted(persons, key=lambda pid: sha256(f"{split}:{_LAYOUT.person.format(pid)}".encode()).digest())
     half = len(order) // 2

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nlreid.data.disk import as_path, reading
 from nlreid.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def read_tracks(path: Path | str, *, skip_bad_lines: bool = False) -> TrackFile:
             number from 0, a size that is not positive, or a second box of one id in one frame. The message begins with
             `path:line`.
     """
-    path = Path(path)
+    path = as_path("path", path)
     good, problems = _Lines(), list[str]()
     for number, line in _text_lines(path):
         problem = good.take(line, number)
@@ -115,10 +116,8 @@ def read_tracks(path: Path | str, *, skip_bad_lines: bool = False) -> TrackFile:
 
 def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with reading(path), path.open(encoding="utf-8-sig") as file:
             yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason}); wanted lines {','.join(_FIELDS)}") from error
 

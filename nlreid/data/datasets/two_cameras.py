@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from nlreid.data.datasets.mat_file import whole_numbers
+from nlreid.data.disk import as_path, exists, resolved
 from nlreid.data.images import FramePaths, image_files
 from nlreid.data.split import Split, unanswered
 from nlreid.data.tracklet import Tracklet
-from nlreid.errors import DataError, InputError, whole_number
+from nlreid.errors import DataError, InputError, some_of, whole_number
 
 SPLITS = 10  # Wang et al., ECCV 2014: results are means over ten splits
 
@@ -25,7 +26,8 @@ class Layout:
     Args:
         cameras: The folders of the cameras that are searched from (camid 1) and in (camid 2).
         person: A person's folder as a format of the number: `"person{:03d}"`.
-        frame: What the name of a frame is, without its suffix; the one group is the number in time.
+        frame: What the name of a frame is, without its suffix: a group `number`, its place in time, and where names tell them
+            `camera` and `person`, the folders that it lies in.
         persons: The published persons, rising.
     """
 
@@ -60,16 +62,25 @@ class Views:
         views = (self.first, self.second)
         query, gallery = (tuple(view[pid] for pid in sorted(test) if pid in view) for view in views)
         alone = len(unanswered(query, gallery))
-        return Split(
-            name,
-            train=tuple(view[pid] for pid in sorted(train) for view in views if pid in view),
-            query=query,
-            gallery=gallery,
-            notes=(*notes, *([f"{alone} of {len(query)} queries have no right answer in the gallery"] if alone else [])),
-        )
+        trained = tuple(view[pid] for pid in sorted(train) for view in views if pid in view)
+        notes = (*notes, *_skipped([*trained, *query, *gallery]))
+        if alone:
+            notes += (f"{alone} of {len(query)} queries have no right answer in the gallery",)
+        return Split(name, trained, query, gallery, notes)
 
 
-def find_cameras(root: Path, below: str, layout: Layout) -> Path:
+def _skipped(tracklets: Sequence[Tracklet]) -> list[str]:
+    """A note on frames whose numbers are left out. How many were published is not known, so it is no error."""
+    gaps = {}
+    for tracklet in tracklets:
+        numbers = tracklet.frame_numbers or (0,)
+        if gap := numbers[-1] - numbers[0] + 1 - len(numbers):
+            gaps[tracklet.name] = gap
+    total = f"{sum(gaps.values()):,} numbers of frames are skipped within {len(gaps):,} tracklets: {some_of(gaps)}"
+    return [total] if gaps else []
+
+
+def find_cameras(root: Path | str, below: str, layout: Layout) -> Path:
     """The folder of the cameras, where `root` holds the data set's own folder or is it.
 
     Args:
@@ -82,11 +93,15 @@ def find_cameras(root: Path, below: str, layout: Layout) -> Path:
 
     Raises:
         DataError: If neither camera is there, or `root` cannot be read.
+        InputError: If `root` is no path.
     """
     own, cameras = below.split("/")
+    root = as_path("root", root)
+    # "link/.." is beside what the link leads to; elsewhere links stay, since the split files may lie beside one
+    root = resolved(root) if ".." in root.parts else root.absolute()
     for folder in (root / own / cameras, root / cameras):
         if any(exists(folder / camera) for camera in layout.cameras):
-            return folder.absolute()
+            return folder
     wanted = root / own / cameras / layout.cameras[0]
     raise DataError(f"{root}: does not hold {wanted.relative_to(root)}; wanted the folder that holds {own}, or {own} itself")
 
@@ -105,25 +120,14 @@ def find_beside(cameras: Path, names: Iterable[str]) -> Path | None:
     return next((place for place in places if exists(place)), None)
 
 
-def exists(path: Path) -> bool:
-    """Whether there is such a file or folder.
-
-    Raises:
-        DataError: If that cannot be known: a folder above it may not be entered.
-    """
-    try:
-        return path.exists()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-
-
 def read_views(folder: Path, layout: Layout) -> Views:
     """Every published person in both cameras, as far as they are there; no picture is read yet.
 
     Pictures whose names are not those of frames are not seen.
 
     Raises:
-        DataError: If a folder cannot be read, if it holds two pictures of one frame, or if there is no frame at all.
+        DataError: If a folder cannot be read, if it holds two pictures of one frame or a frame that is named after another
+            camera or person, or if there is no frame at all.
     """
     views: list[dict[int, Tracklet]] = []
     missing = []
@@ -143,15 +147,20 @@ def read_views(folder: Path, layout: Layout) -> Views:
     return Views(views[0], views[1], tuple(missing))
 
 
-def check_split(split: object, splits: int = SPLITS) -> int:
+def check_split(split: object, splits: int = SPLITS, of: str = "") -> int:
     """`split` as an int, if there is a split of that number.
+
+    Args:
+        split: What came.
+        splits: How many there are.
+        of: Where they are written, for the message.
 
     Raises:
         InputError: If it is no whole number from 0 to `splits - 1`.
     """
     number = whole_number("split", split, least=0)
     if number >= splits:
-        raise InputError(f"split is a whole number from 0 to {splits - 1}; got {number}")
+        raise InputError(f"{of + ': ' if of else ''}split is a whole number from 0 to {splits - 1}; got {number}")
     return number
 
 
@@ -190,8 +199,13 @@ def _frames(folder: Path, frame: re.Pattern[str]) -> dict[int, str]:
     names: dict[int, str] = {}
     for path in image_files(folder):
         match = frame.fullmatch(path.stem)
-        if match is not None:
-            first = names.setdefault(int(match[1]), path.name)
-            if first != path.name:
-                raise DataError(f"{folder}: {first} and {path.name} are both frame {int(match[1])}; wanted one of them")
+        if match is None:
+            continue
+        told = match.groupdict()
+        number = int(told["number"])
+        if (told.get("camera", folder.parent.name), told.get("person", folder.name)) != (folder.parent.name, folder.name):
+            raise DataError(f"{path}: its name is of another camera or person than its folder; unpack the data set again")
+        first = names.setdefault(number, path.name)
+        if first != path.name:
+            raise DataError(f"{folder}: {first} and {path.name} are both frame {number}; wanted one of them")
     return dict(sorted(names.items()))
