@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from heapq import nsmallest
@@ -11,13 +12,26 @@ from numbers import Real
 from operator import index
 from types import ModuleType
 
+# What torch makes of an error in another process, a worker of a DataLoader: one of the same type, whose message is this and
+# the text of the traceback, at whose end the message stands.
+_WRAPPED = re.compile(r"Caught \w+ (?:in|on) ([^\n]+)\.\nOriginal Traceback \(most recent call last\):\n")
+
 
 class NLReIDError(Exception):
     """Base of every error that the library raises on purpose."""
 
     def __str__(self) -> str:
-        """The message, in one line, whatever a path or a file brought into it: a terminal would obey control characters."""
-        return escaped(super().__str__())
+        """The message, in one line, whatever a path or a file brought into it: a terminal would obey control characters.
+
+        Of an error in a worker of a DataLoader, the message is the first line, and the worker's traceback follows.
+        """
+        text = super().__str__()
+        wrapped = _WRAPPED.match(text)
+        if wrapped is None:
+            return escaped(text)
+        lines = text.rstrip("\n").split("\n")
+        message = lines[-1].partition(": ")[2]  # after the name of its class
+        return "\n".join(map(escaped, [f"{message} (in {wrapped[1]})", *lines]))
 
 
 class UnknownNameError(NLReIDError, ValueError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import logging
 import os
 import sys
@@ -12,6 +14,9 @@ from contextlib import contextmanager
 import nlreid
 from nlreid.cli import convert, embed, evaluate, info, models, search, weights
 from nlreid.errors import NLReIDError
+
+# Of an error without the name of a file: of what the library opens, errors have one.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 COMMANDS = (models, info, weights, convert, embed, search, evaluate)
 
@@ -38,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: With 2 if the arguments cannot be understood, with 0 after `--help` and `--version`.
     """
-    arguments = build_parser().parse_args(argv)
     try:
-        with _warnings_shown():
+        with _any_name_shown(), _warnings_shown():
+            arguments = build_parser().parse_args(argv)
             arguments.run(arguments)
-        print(end="", flush=True)  # a broken pipe shows here, not while Python shuts down
+            print(end="", flush=True)  # a broken pipe or a full disk shows here, not while Python shuts down
     except NLReIDError as error:
         print(f"nlreid: error: {error}", file=sys.stderr)
         return 1
@@ -50,8 +55,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nlreid: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `nlreid models | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        print(f"nlreid: error: standard output: cannot be written ({error.strerror})", file=sys.stderr)
+        _drop_output()
+        return 1
     return 0
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere: Python would try again while it shuts down."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _any_name_shown() -> Iterator[None]:
+    """Names that a terminal has no signs for are written with backslashes, rather than to end hours of work."""
+    output = sys.stdout
+    if not isinstance(output, io.TextIOWrapper):  # who calls from Python may have put anything there
+        yield
+        return
+    before = output.errors
+    output.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        output.reconfigure(errors=before)
 
 
 @contextmanager

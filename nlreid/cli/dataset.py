@@ -11,16 +11,19 @@ from typing import Any
 from nlreid.cli.arguments import DTYPES, device_name, make_model, with_seed
 from nlreid.cli.scores import Problem
 from nlreid.data.datasets.table import DATASETS, read_splits
+from nlreid.data.disk import exists, resolved
 from nlreid.data.images import FramePaths
 from nlreid.data.split import JUNK, Split, unanswered
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding import Embeddings, embed
 from nlreid.embedding.device import resolve_device
+from nlreid.embedding.kept_folder import OtherEmbeddingsError
 from nlreid.embedding.parts import PART, embed_in_parts
 from nlreid.errors import DataError, InputError
 from nlreid.models import VideoReID
 
 _OPTIONS = ("protocol", "splits", "min_frames")
+_SPOKEN = {"pass partial=True": "give --partial", "lower min_frames": "lower --min-frames"}  # of functions, of commands
 
 
 def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[str, Any]]:
@@ -37,25 +40,47 @@ def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[st
         InputError: If an option does not fit the data set or the machine.
     """
     device = resolve_device(device_name(arguments))
-    if arguments.keep and arguments.keep.resolve().is_relative_to(arguments.root.resolve()):
+    if arguments.keep and resolved(arguments.keep).is_relative_to(resolved(arguments.root)):
         raise InputError(f"{arguments.keep} lies in the data set; give --keep a folder elsewhere")
     options = {name: value for name in _OPTIONS if (value := getattr(arguments, name)) is not None}
-    splits = read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial, **options)
+    splits = _read(arguments, options)
     tracklets = _tracklets(splits)
     if not (arguments.quiet or arguments.json):
         print("\n\n".join(split.summary() for split in splits), end="\n\n", flush=True)
     model = make_model(arguments)
     how = {"batch_size": arguments.batch_size, "device": device, "autocast": DTYPES.get(arguments.autocast)}
     how["progress"] = not arguments.quiet
-    if arguments.keep:
-        people = embed_in_parts(model, tracklets, arguments.keep, part=PART, **how)
-    else:
-        people = embed(model, tracklets, **how)
+    people = _keep(arguments, model, tracklets, how) if arguments.keep else embed(model, tracklets, **how)
     people = with_seed(people, model, arguments.seed)
     problems = _shared_out(splits, people)
     if arguments.keep:
         _save(problems, arguments.keep)
     return problems, _about(arguments, options, model, people)
+
+
+def _read(arguments: argparse.Namespace, options: dict[str, Any]) -> tuple[Split, ...]:
+    """The splits; errors that tell how to call a reader tell how to call the command."""
+    try:
+        return read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial, **options)
+    except DataError as error:
+        said = str(error)
+        for function, command in _SPOKEN.items():
+            said = said.replace(function, command)
+        raise DataError(said) from error
+
+
+def _keep(arguments: argparse.Namespace, model: VideoReID, tracklets: Sequence[Tracklet], how: dict[str, Any]) -> Embeddings:
+    """Embed and keep; where one split is asked for, and a run over all has kept it, say how to score it."""
+    try:
+        return embed_in_parts(model, tracklets, arguments.keep, part=PART, **how)
+    except OtherEmbeddingsError as error:
+        query, gallery = (arguments.keep / f"split_{arguments.split}" / f"{side}.safetensors" for side in ("query", "gallery"))
+        if not exists(query) or not exists(gallery):
+            raise
+        raise DataError(
+            f"{error}; split {arguments.split} of what is kept there can be scored: "
+            f"nlreid evaluate --query {query} --gallery {gallery}"
+        ) from error
 
 
 def _tracklets(splits: Sequence[Split]) -> list[Tracklet]:

@@ -11,6 +11,7 @@ from nlreid.cli.arguments import DTYPES, add_model_options, device_name, make_mo
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklets
+from nlreid.data.disk import exists, is_file, resolved
 from nlreid.data.images import IMAGE_SUFFIXES
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding import embed
@@ -64,15 +65,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check_paths(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output)
-    output = arguments.output.resolve()
-    if output.is_relative_to(arguments.source.resolve()) and output.suffix.lower() in IMAGE_SUFFIXES:
+    output = resolved(arguments.output)
+    if output.is_relative_to(resolved(arguments.source)) and output.suffix.lower() in IMAGE_SUFFIXES:
         raise InputError(f"{arguments.output} would be one of the pictures that are read; give --output another name")
     for given in (arguments.source, arguments.tracks, arguments.pretrained):
-        if given is not None and Path(given).resolve() == output:
+        if given is not None and resolved(Path(given)) == output:
             raise InputError(f"{arguments.output} is read, and cannot be written too; give --output another name")
-    if not arguments.source.exists():
+    if not exists(arguments.source):
         raise DataError(f"{arguments.source}: no such file or folder")
-    if arguments.tracks is None and arguments.source.is_file():
+    if arguments.tracks is None and is_file(arguments.source):
         raise InputError(f"{arguments.source} is a file; --tracks FILE says where the people are in a video")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from nlreid.cli.arguments import whole_number
+from nlreid.data.disk import resolved
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
 from nlreid.evaluation import nearest
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"embeddings of different models cannot be compared: {people.model!r} and {gallery.model!r}; "
             "embed both with one model and the same weights"
         )
-    own = row if place.resolve() == arguments.people.resolve() else None  # a track is no answer to itself
+    own = row if resolved(place) == resolved(arguments.people) else None  # a track is no answer to itself
     others = torch.tensor([index for index in range(len(gallery)) if index != own], dtype=torch.long)
     if not len(others):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")

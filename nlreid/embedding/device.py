@@ -19,7 +19,7 @@ def resolve_device(device: torch.device | str) -> torch.device:
     try:
         resolved = torch.device(device)
         torch.zeros(1, device=resolved).cpu()
-    except (RuntimeError, AssertionError, ImportError) as error:  # each kind of device fails in a way of its own
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:  # each kind of device fails in a way of its own
         there = ["'cpu'", *(f"'cuda:{index}'" for index in range(torch.cuda.device_count()))]
         reason = str(error).strip().split("\n")[0][:200]
         raise InputError(

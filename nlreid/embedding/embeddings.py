@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,41 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nlreid.embedding.embeddings_file import read_embeddings, write_embeddings
+from nlreid.embedding.embeddings_file import Contents, read_embeddings, write_embeddings
+from nlreid.embedding.track import TrackInfo
 from nlreid.errors import DataError, InputError, unknown_name
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_LARGEST = 2**63 - 1  # that int64 holds
 _BLOCK = 8192  # rows that are looked at together
-
-
-@dataclass(frozen=True)
-class TrackInfo:
-    """Where one embedded tracklet comes from.
-
-    Args:
-        name: Its name, unique among the embeddings.
-        frames: How many pictures it has.
-        first: Number of its first frame in the video, where that is known.
-        last: Number of its last frame.
-
-    Raises:
-        InputError: If `name` is no text, `frames` is below 1, or a number is not whole.
-    """
-
-    name: str
-    frames: int
-    first: int | None = None
-    last: int | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InputError(f"the name of a track is text; got {self.name!r}")
-        for key in ("frames", "first", "last"):
-            value = getattr(self, key)
-            if value is not None or key == "frames":
-                object.__setattr__(self, key, _whole(key, value))  # whole numbers of numpy and torch become Python's
-        if self.frames < 1:
-            raise InputError(f"a track has at least 1 frame; {self.name!r} has {self.frames}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +38,8 @@ class Embeddings:
         model: What made them: name and weights of the model.
 
     Raises:
-        InputError: If `features` has another type or shape or is not finite, the lengths differ, a pid or camid is no whole
-            number, or a name comes twice.
+        InputError: If `features` has another type or shape, is sparse, without data or not finite, the lengths differ, a pid
+            or camid is no whole number of 64 bits, a track is none, a name comes twice, or `model` is no text.
     """
 
     features: Tensor | NDArray[np.floating[Any]]
@@ -81,11 +52,18 @@ class Embeddings:
         for name in ("pids", "camids"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+        if not isinstance(self.model, str):
+            raise InputError(f"model is text, the name and weights of what made the embeddings; got {self.model!r:.80}")
+        self._check_tracks()
         self._check_features()
         for name in ("pids", "camids"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self):
                 raise InputError(f"{name} has an entry for each of {len(self)} features; got {len(value)}")
+
+    def _check_tracks(self) -> None:
+        if not isinstance(self.tracks, Sequence) or not all(isinstance(track, TrackInfo) for track in self.tracks):
+            raise InputError(f"tracks are a sequence of nlreid.embedding.TrackInfo, or (); got {self.tracks!r:.80}")
         names = [track.name for track in self.tracks]
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -94,6 +72,8 @@ class Embeddings:
     def _check_features(self) -> None:
         if isinstance(self.features, Tensor):
             sound = self.features.dtype in FLOATS
+            if self.features.layout != torch.strided or self.features.is_meta:
+                raise InputError(f"features are a dense tensor with data; got {self.features.layout} on {self.features.device}")
         else:
             sound = isinstance(self.features, np.ndarray) and self.features.dtype in (np.float16, np.float32, np.float64)
         if not sound or self.features.ndim != 2:
@@ -129,12 +109,29 @@ class Embeddings:
             )
         return names.index(name)
 
-    def select(self, rows: Sequence[int]) -> Embeddings:
-        """Some of the rows, in the order asked for; a row may be asked for once."""
-        places = list(rows)
-        features = self.features[places]
+    def select(self, rows: Sequence[int] | Tensor | NDArray[np.integer[Any]]) -> Embeddings:
+        """Some of the rows, in the order asked for.
+
+        >>> Embeddings(torch.eye(3), pids=[7, 9, 4]).select([2, 0]).pids
+        tensor([4, 7])
+
+        Args:
+            rows: Whole numbers `(m,)` from 0, each once; a mask is none: give `mask.nonzero().flatten()`.
+
+        Raises:
+            InputError: If a row is no whole number, is not there or comes twice.
+        """
+        places = _numbers("rows", rows)
+        outside = places[(places < 0) | (places >= len(self))]
+        if len(outside):
+            raise InputError(f"rows are from 0 to {len(self) - 1}; row {int(outside[0])} was asked for")
+        values, counts = np.unique(places.numpy(), return_counts=True)
+        if len(values) < len(places):
+            twice = ", ".join(map(str, values[counts > 1][:5].tolist()))
+            raise InputError(f"each row is selected once; given more than once: {twice}")
+        features = self.features[places.numpy() if isinstance(self.features, np.ndarray) else places]
         pids, camids = (None if values is None else values[places] for values in (self.pids, self.camids))
-        tracks = tuple(self.tracks[row] for row in places) if self.tracks else ()
+        tracks = tuple(self.tracks[row] for row in places.tolist()) if self.tracks else ()
         return Embeddings(features, pids, camids, tracks, self.model)
 
     def save(self, path: str | Path) -> None:
@@ -144,22 +141,41 @@ class Embeddings:
         the same bytes.
 
         Raises:
+            InputError: If `path` is none.
             DataError: If the file cannot be written.
+        """
+        write_embeddings(path, self.contents())
+
+    def contents(self, part_of: str = "") -> Contents:
+        """What is written into the file.
+
+        Args:
+            part_of: The digest of the description of what they are a part of, where they are one.
         """
         tensors = {name: getattr(self, name) for name in ("features", "pids", "camids")}
         tensors = {name: _as_tensor(value) for name, value in tensors.items() if value is not None}
-        write_embeddings(path, tensors, self.model, [asdict(track) for track in self.tracks])
+        return Contents(tensors, self.model, [asdict(track) for track in self.tracks], part_of)
 
     @classmethod
     def load(cls, path: str | Path) -> Embeddings:
         """Read what `save` wrote; the features stay in the file, mapped into memory as they are used.
 
         Raises:
+            InputError: If `path` is none.
             DataError: If the file is missing, damaged, of a newer format, or no file of embeddings.
         """
-        tensors, model, tracks = read_embeddings(path)
+        return cls.of_contents(path, read_embeddings(path))
+
+    @classmethod
+    def of_contents(cls, path: str | Path, contents: Contents) -> Embeddings:
+        """The embeddings of what was read from a file.
+
+        Raises:
+            DataError: If it is none; the message names `path`.
+        """
         try:
-            return cls(**tensors, tracks=tuple(TrackInfo(**track) for track in tracks), model=model)
+            tracks = tuple(TrackInfo(**track) for track in contents.tracks)
+            return cls(**contents.tensors, tracks=tracks, model=contents.model)
         except (TypeError, ValueError) as error:
             raise DataError(f"{path}: not a file of embeddings, or a damaged one ({error})") from error
 
@@ -176,13 +192,6 @@ def _numbers(name: str, values: Any) -> Tensor:
         raise InputError(f"{name} are whole numbers (n,); got {values!r:.80}") from error
     if array.ndim != 1 or not (array.dtype.kind in "iu" or array.size == 0):
         raise InputError(f"{name} are whole numbers (n,); got {array.dtype} {array.shape}")
+    if array.dtype.kind == "u" and array.size and array.max() > _LARGEST:  # it would come out negative
+        raise InputError(f"{name} are whole numbers up to {_LARGEST}; got {array.max()}")
     return torch.from_numpy(array.astype(np.int64))
-
-
-def _whole(key: str, value: Any) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError("a truth value")
-        return operator.index(value)
-    except TypeError as error:
-        raise InputError(f"{key} of a track is a whole number; got {value!r}") from error

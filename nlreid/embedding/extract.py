@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nlreid.data.clips import dense
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.device import resolve_device
-from nlreid.embedding.embeddings import Embeddings, TrackInfo
-from nlreid.errors import InputError
+from nlreid.embedding.embeddings import Embeddings
+from nlreid.embedding.track import TrackInfo
+from nlreid.errors import InputError, whole_number
 from nlreid.hub.progress import progress_bar
 from nlreid.layers.modes import evaluating
 from nlreid.models.network import VideoReID
+from nlreid.models.spec import ClipSpec
 
 
 def embed(
@@ -48,14 +50,17 @@ def embed(
         One float32 row of length one for each tracklet, in the order given, on the CPU.
 
     Raises:
-        InputError: If a name comes twice, only some tracklets have labels, `batch_size` is below 1, there is no tracklet,
-            `device` or `autocast` cannot be used, or an embedding is zero or not finite.
+        InputError: If `model` is none of the library, `tracklets` are no tracklets, a name comes twice, only some tracklets
+            have labels, `batch_size` is no whole number from 1, there is no tracklet, `device` or `autocast` cannot be used,
+            or an embedding is zero or not finite.
         DataError: If a picture cannot be read.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size is at least 1; got {batch_size}")
+    check_model(model)
+    batch_size = whole_number("batch_size", batch_size)
     if autocast not in (None, torch.bfloat16, torch.float16):
         raise InputError(f"autocast is torch.bfloat16, torch.float16 or None; got {autocast}")
+    if not isinstance(tracklets, Iterable):
+        raise _no_tracklets(tracklets)
     if device is not None:
         model.to(resolve_device(device))
     sums = _Sums()
@@ -66,6 +71,21 @@ def embed(
     if not sums.tracks:
         raise InputError("there is no tracklet to embed")
     return Embeddings(sums.normalised(), sums.labels("pid"), sums.labels("camid"), tuple(sums.tracks), _maker(model))
+
+
+def check_model(model: object) -> None:
+    """Refuse what does not say which clips it wants; a compiled model does, though it is of another type.
+
+    Raises:
+        InputError: If it is no model of the library.
+    """
+    if not isinstance(model, nn.Module) or not isinstance(getattr(model, "clip_spec", None), ClipSpec):
+        raise InputError(f"the model to embed with is one of nlreid.create_model; got {type(model).__qualname__}")
+
+
+def _no_tracklets(given: object) -> InputError:
+    readers = "as the readers of nlreid.data.datasets give"
+    return InputError(f"embed takes nlreid.Tracklet objects, {readers}, in a list or other iterable; got {given!r:.80}")
 
 
 def _maker(model: VideoReID) -> str:
@@ -133,9 +153,7 @@ def _batches(
     names: set[str] = set()
     for tracklet in tracklets:
         if not isinstance(tracklet, Tracklet):
-            raise InputError(
-                f"embed takes nlreid.Tracklet objects, as the readers of nlreid.data.datasets give; got {tracklet!r:.80}"
-            )
+            raise _no_tracklets(tracklet)
         if tracklet.name in names:
             raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
         names.add(tracklet.name)

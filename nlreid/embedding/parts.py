@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from nlreid.data.disk import as_path
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings
-from nlreid.embedding.extract import embed
-from nlreid.embedding.provenance import FORMAT, describe, differences
-from nlreid.embedding.whole_file import check_writable, write_whole
+from nlreid.embedding.extract import check_model, embed
+from nlreid.embedding.kept_folder import PARTS, check_folder, keep_part, kept_part
+from nlreid.embedding.provenance import describe
 from nlreid.errors import DataError, InputError, whole_number
 from nlreid.hub.progress import progress_bar
 from nlreid.models.network import VideoReID
 
-ABOUT = "embedding.json"
-PARTS = "parts"
 PART = 64  # some minutes of a large network on a CPU
-
-_logger = logging.getLogger(__name__)
 
 
 def embed_in_parts(
@@ -49,9 +43,10 @@ def embed_in_parts(
     is only one part.
 
     The folder has `embedding.json`, which says what is embedded, and `parts/00000.safetensors`, ..., each a file that
-    `Embeddings.load` reads. Another model, other weights, clips, tracklets or precision are refused. Pictures in memory are
-    compared by their bytes, files by their names only. Batch size and device may change: they change no more than
-    rounding.
+    `Embeddings.load` reads. Another model, other weights, clips, tracklets or precision are refused, also where another
+    process begins with them in the same folder at the same time: each part says what it is a part of. Pictures in memory
+    are compared by their bytes; files by their names and sizes, and the first of a tracklet by the beginning of its bytes. A
+    data set may be moved. Batch size and device may change: they change no more than rounding.
 
     Args:
         model: As for `embed`.
@@ -70,22 +65,23 @@ def embed_in_parts(
         InputError: As `embed`, or if `part` is below 1.
         DataError: If the folder holds something else or cannot be written, or a picture cannot be read.
     """
+    check_model(model)
     part, batch_size = whole_number("part", part), whole_number("batch_size", batch_size)
     if device is not None:
         model.to(resolve_device(device))
     about = describe(model, _checked(tracklets), part, autocast)
-    folder = Path(folder)
-    _check_folder(folder, about)
+    folder = as_path("folder", folder)
+    check_folder(folder, about)
     pieces = []
     counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
     with closing(counted):
         for number, start in enumerate(range(0, len(tracklets), part)):
             path = folder / PARTS / f"{number:05d}.safetensors"
-            people = _kept(path, tracklets[start : start + part])
+            people = kept_part(path, tracklets[start : start + part], about)
             some = islice(counted, len(tracklets[start : start + part]))
             if people is None:
                 people = embed(model, some, batch_size=batch_size, autocast=autocast, progress=False)
-                _keep(people, path, about)
+                keep_part(people, path, about)
             deque(some, maxlen=0)  # of a part that is there, the bar counts the tracklets
             pieces.append(people)
         deque(counted, maxlen=0)  # nothing is left, but the bar learns that the last one is done
@@ -112,70 +108,10 @@ def _checked(tracklets: Sequence[Tracklet]) -> Sequence[Tracklet]:
     return tracklets
 
 
-def _check_folder(folder: Path, about: Mapping[str, Any]) -> None:
-    """Make the folder if it is not there; refuse one that holds something else."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{folder}: no folder that can be written ({error.strerror}); name another") from error
-    check_writable(folder / ABOUT)
-    if ABOUT not in there:
-        if there:
-            raise DataError(f"{folder}: holds other files ({there[0]}), and no {ABOUT}; name an empty folder or a new one")
-        return
-    found = list(differences(_read(folder / ABOUT), about))
-    if found:
-        raise DataError(
-            f"{folder}: holds embeddings that differ in {'; '.join(found)}; "
-            "go on as they were begun, name another folder, or delete this one to begin anew"
-        )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise ValueError(f"it is not of format {FORMAT}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: does not say what the embeddings beside it are of ({error}); name another folder, or delete this one"
-        ) from error
-    return about
-
-
-def _kept(path: Path, tracklets: Sequence[Tracklet]) -> Embeddings | None:
-    """A part that is there, if it is whole: what is written before the power fails may not be."""
-    if not path.exists():
-        return None
-    try:
-        people = Embeddings.load(path)
-        if [track.name for track in people.tracks] == [tracklet.name for tracklet in tracklets]:
-            lengths = torch.linalg.vector_norm(torch.as_tensor(people.features), dim=1)
-            if (lengths - 1).abs().max() > 1e-3:
-                raise DataError(f"{path}: damaged: its rows are not of length one")
-            return people
-    except DataError as error:
-        _logger.warning("%s; its tracklets are embedded again", error)
-        return None
-    raise DataError(f"{path}: holds other tracklets than it should; delete it, and those of the part are embedded again")
-
-
-def _keep(people: Embeddings, path: Path, about: Mapping[str, Any]) -> None:
-    """Keep a part; with the first one, what it is a part of."""
-    if not (path.parents[1] / ABOUT).exists():
-        write_whole(path.parents[1] / ABOUT, json.dumps(about).encode())
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{path.parent}: cannot be made ({error.strerror})") from error
-    people.save(path)
-
-
 def _joined(folder: Path, pieces: Sequence[Embeddings]) -> Embeddings:
-    made = {people.model for people in pieces}
-    if len(made) > 1:
-        raise DataError(f"{folder / PARTS}: holds parts of several models ({'; '.join(sorted(made))}); delete the folder")
+    kinds = {f"{people.features.shape[1]} values by {people.model}" for people in pieces}
+    if len(kinds) > 1:
+        raise DataError(f"{folder / PARTS}: holds parts of several kinds ({'; '.join(sorted(kinds))}); delete the folder")
     features = torch.cat([torch.as_tensor(people.features) for people in pieces])
     pids, camids = (
         None if pieces[0].pids is None else torch.cat([people.pids for people in pieces if people.pids is not None]),

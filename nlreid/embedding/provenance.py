@@ -12,22 +12,33 @@ from typing import Any
 import numpy as np
 import torch
 
-from nlreid.data.images import FramePaths
+from nlreid.data.disk import reading
 from nlreid.data.tracklet import Tracklet
+from nlreid.errors import InputError
 from nlreid.models.network import VideoReID
 
-FORMAT = 1
+FORMAT = 2
 _DIGITS = 16  # of a checksum: enough against mistakes
+_BEGINNING = 65_536  # bytes that are read of the first picture of a tracklet
+_PLACE = "pictures in"  # told, not compared: a data set may move
 
 
 def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocast: torch.dtype | None) -> dict[str, Any]:
     """What the embeddings of tracklets depend on, as JSON.
 
+    Of picture files the names and sizes are seen, and of each tracklet the beginning of the first file; not the folder, so
+    that a data set may move. What is not seen is a later picture that was changed without changing its size. It costs a
+    look at each file, a few microseconds on a disk of the machine.
+
     Args:
         model: The network; its tensors are summed up as they are now, whatever was done to them since they were loaded.
-        tracklets: What is embedded; pictures in memory are summed up, files by their names only.
+        tracklets: What is embedded; pictures in memory are summed up whole.
         part: How many are embedded together.
         autocast: The type of mixed precision.
+
+    Raises:
+        InputError: If a frame is neither an array nor a path.
+        DataError: If a picture file is not there.
     """
     network = asdict(model.spec)
     clips = network.pop("clip") | {"frames": max(model.clip_spec.frames, model.backbone.min_frames)}
@@ -40,10 +51,17 @@ def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocas
         "clips": clips,
         "precision": str(autocast),
         "part": part,
-        "tracklets": [[tracklet.name, _tracklet_digest(tracklet)] for tracklet in tracklets],
+        "tracklets": [[tracklet.name, _labels_digest(tracklet), _pictures_digest(tracklet)] for tracklet in tracklets],
+        _PLACE: next((str(frame.parent.absolute()) for frame in map(_first, tracklets) if isinstance(frame, Path)), None),
     }
     described: dict[str, Any] = json.loads(json.dumps(about, default=str))  # tuples become lists, as in the file
     return described
+
+
+def digest_of(about: Mapping[str, Any]) -> str:
+    """A checksum of all that matters of a description, for the parts of what it describes."""
+    matters = {key: value for key, value in about.items() if key != _PLACE}
+    return sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def _tensors_digest(model: VideoReID) -> str:
@@ -55,15 +73,38 @@ def _tensors_digest(model: VideoReID) -> str:
     return digest.hexdigest()[:_DIGITS]
 
 
-def _tracklet_digest(tracklet: Tracklet) -> str:
+def _labels_digest(tracklet: Tracklet) -> str:
     numbers = [None if number is None else int(number) for number in (tracklet.pid, tracklet.camid)]
-    digest = sha256(repr((numbers, len(tracklet), list(map(int, tracklet.frame_numbers or ())))).encode())
-    for frame in tracklet.frames.names if isinstance(tracklet.frames, FramePaths) else tracklet.frames:
+    facts = (numbers, len(tracklet), list(map(int, tracklet.frame_numbers or ())))
+    return sha256(repr(facts).encode()).hexdigest()[:_DIGITS]
+
+
+def _pictures_digest(tracklet: Tracklet) -> str:
+    digest = sha256()
+    for place, frame in enumerate(tracklet.frames):
         if isinstance(frame, np.ndarray):
             digest.update(f"{frame.dtype} {frame.shape}\n".encode() + frame.tobytes())
+        elif isinstance(frame, str | Path):
+            digest.update(_file_facts(Path(frame), beginning=not place))
         else:
-            digest.update(f"/{Path(frame).name}\n".encode(errors="surrogateescape"))
+            raise InputError(
+                f"frame {place} of tracklet {tracklet.name!r} must be a NumPy array or a path; got {type(frame).__qualname__}"
+            )
     return digest.hexdigest()[:_DIGITS]
+
+
+def _first(tracklet: Tracklet) -> object:
+    frame = tracklet.frames[0]
+    return Path(frame) if isinstance(frame, str) else frame
+
+
+def _file_facts(path: Path, *, beginning: bool) -> bytes:
+    with reading(path):
+        facts = f"/{path.name} {path.stat().st_size}\n".encode(errors="surrogateescape")
+        if beginning:
+            with path.open("rb") as file:
+                facts += file.read(_BEGINNING)
+    return facts
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
@@ -74,10 +115,10 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
         here: From `describe`.
     """
     for key in here:
-        if there.get(key) == here[key]:
+        if key == _PLACE or there.get(key) == here[key]:
             continue
         if key == "tracklets":
-            yield _other_tracklets(there.get(key), here[key])
+            yield _other_tracklets(there, here)
         elif isinstance(here[key], dict) and isinstance(there.get(key), dict):
             inner = [name for name in here[key] if there[key].get(name) != here[key][name]]
             yield "; ".join(f"{key}, {name}: {there[key].get(name)!r} there, {here[key][name]!r} here" for name in inner)
@@ -86,10 +127,19 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
             yield f"{key}: {there.get(key)!r} there, {here[key]!r} here{seed}"
 
 
-def _other_tracklets(there: Any, here: Sequence[Any]) -> str:
-    there = there if isinstance(there, list) else []
-    first = next(
-        (row for row, both in enumerate(zip(there, here, strict=False)) if both[0] != both[1]), min(len(there), len(here))
-    )
-    names = [repr(rows[first][0]) if first < len(rows) else "none" for rows in (there, here)]
-    return f"tracklets: {len(there)} there, {len(here)} here, the first that differs is number {first}: {names[0]}, {names[1]}"
+def _other_tracklets(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    old, new = (about["tracklets"] if _rows(about.get("tracklets")) else [] for about in (there, here))
+    first = next((row for row, both in enumerate(zip(old, new, strict=False)) if both[0] != both[1]), min(len(old), len(new)))
+    before, now = (rows[first] if first < len(rows) else None for rows in (old, new))
+    names = [repr(row[0]) if row else "none" for row in (before, now)]
+    said = f"tracklets: {len(old)} there, {len(new)} here, the first that differs is number {first}: {names[0]}, {names[1]}"
+    if before is None or now is None or before[0] != now[0]:
+        return said
+    if before[1] != now[1]:
+        return f"{said}, of another pid, camid, length or frame numbers"
+    where = f", then in {there.get(_PLACE)}, now in {here[_PLACE]}" if there.get(_PLACE) != here[_PLACE] else ""
+    return f"{said}, of other pictures{where}"
+
+
+def _rows(tracklets: Any) -> bool:
+    return isinstance(tracklets, list) and all(isinstance(row, list) and len(row) == 3 for row in tracklets)

@@ -1,6 +1,7 @@
 """`nlreid embed`: what it writes is what `embed` answers; after an error there is one line, and no file."""
 
 import hashlib
+import os
 import re
 
 import pytest
@@ -166,6 +167,23 @@ def test_values_that_cannot_be_are_usage_errors(street, misused, options, answer
     assert street.leftovers() == set()
 
 
+@pytest.mark.parametrize("name", ["loop", "n" * 300])
+def test_paths_that_lead_nowhere_are_errors_in_one_line(street, refused, name):
+    (street.folder / "loop").symlink_to("loop")
+    wrong = street.folder / name
+    base = ["embed", "--model", "test_r3d", "--device", "cpu"]
+    assert f"{wrong}: cannot be " in refused(*base, street.people(), "-o", wrong)
+    assert f"{wrong}: cannot be " in refused(*base, wrong, "-o", street.output)
+    assert f"{wrong}: cannot be " in refused(*base, street.video(), "--tracks", wrong, "-o", street.output)
+    assert street.leftovers() == {"loop"}
+
+
+def test_a_name_that_could_not_be_read_again_is_refused_before_the_work(street, refused):
+    output = street.folder / os.fsdecode(b"caf\xe9")
+    assert "the path is not UTF-8" in refused("embed", street.people(), "-o", output, "--model", "test_r3d")
+    assert street.leftovers() == set()
+
+
 def test_sources_that_are_none(street, refused):
     tracks, output = street.tracks(), ["-o", street.output, "--model", "test_r3d"]
     assert "no.avi: no such file" in refused("embed", street.folder / "no.avi", "--tracks", tracks, *output)
@@ -218,13 +236,11 @@ def test_ctrl_c_while_embedding_leaves_nothing(street, capsys, monkeypatch):
 
 
 def test_ctrl_c_while_writing_leaves_nothing(street, monkeypatch):
-    def half(self, content):
-        with self.open("wb") as file:
-            file.write(content[:50])
+    def interrupted(_descriptor):
         raise KeyboardInterrupt
 
     arguments = street.embed()
-    monkeypatch.setattr(type(street.output), "write_bytes", half)
+    monkeypatch.setattr("os.fsync", interrupted)
     assert main(arguments) == 130
     assert street.leftovers() == set()
 

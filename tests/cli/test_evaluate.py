@@ -1,6 +1,7 @@
 """`nlreid evaluate`: what it says is what the library answers, for a data set and for saved embeddings."""
 
 import hashlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -182,6 +183,13 @@ def test_protocols_and_partial_reach_the_reader(mars, capsys):
     assert any("missing: 1" in note for note in said["splits"][0]["notes"])
 
 
+def test_what_is_missing_is_told_with_the_option_of_the_command(mars, refused):
+    next((mars / "bbox_train" / "0001").iterdir()).unlink()
+    said = refused("evaluate", "mars", mars, *MODEL)
+    assert "give --partial to read what is there" in said
+    assert "partial=" not in said
+
+
 def test_options_of_the_data_set_are_passed_on_and_told_with_their_defaults(people, capsys, monkeypatch):
     seen = []
 
@@ -325,6 +333,48 @@ def test_folders_that_cannot_keep(people, refused, tmp_path):
     assert "no folder that can be written" in refused(*arguments, tmp_path / "foreign" / "query.safetensors")
     assert "lies in the data set; give --keep a folder elsewhere" in refused(*arguments, people / "kept")
     assert not (people / "kept").exists()
+
+
+@pytest.mark.usefixtures("_two_splits")
+def test_one_split_of_what_is_kept_of_all_can_be_scored_as_the_error_says(people, capsys, refused, tmp_path):
+    arguments = ["toy", people, *MODEL, "--quiet", "--keep", tmp_path / "kept"]
+    said = answer(capsys, *arguments)
+    error = refused("evaluate", *arguments, "--split", 1)
+    assert "tracklets: 16 there, 12 here" in error
+    told = error.partition("; split 1 of what is kept there can be scored: nlreid evaluate ")[2].split()
+    assert answer(capsys, *told)["splits"][0]["scores"] == said["splits"][1]["scores"]
+    assert "can be scored" not in refused("evaluate", *arguments, "--seed", 7)
+
+
+def test_pictures_of_another_data_set_are_not_scored_by_what_is_kept(people, refused, tmp_path):
+    arguments = [*MODEL, "--quiet", "--keep", tmp_path / "kept"]
+    assert command("people", people, *arguments) == 0
+    generator = np.random.default_rng(1)
+    for picture in sorted(people.rglob("*.png")):
+        other = tmp_path / "others" / picture.relative_to(people)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 4, 3), dtype=np.uint8)).save(other)
+    said = refused("evaluate", "people", tmp_path / "others", *arguments)
+    assert "the first that differs is number 0: '1/c1/t1', '1/c1/t1', of other pictures" in said
+
+
+@pytest.mark.parametrize("name", ["loop", "n" * 300])
+def test_paths_that_lead_nowhere_are_errors_in_one_line(people, refused, tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    wrong = tmp_path / name
+    assert f"{wrong}" in refused("evaluate", "people", people, *MODEL, "--quiet", "--keep", wrong)
+    assert f"{wrong}" in refused("evaluate", "people", wrong, *MODEL, "--quiet", "--keep", tmp_path / "kept")
+    assert f"{wrong}" in refused("evaluate", "--query", wrong, "--gallery", wrong)
+
+
+def test_names_that_the_terminal_cannot_show_are_shown_with_backslashes(tmp_path, monkeypatch):
+    root = tmp_path / "pe öple 人"
+    for track in ("1/c1", "1/c2"):
+        plant(root / track, np.full((8, 4, 3), 99), np.random.default_rng(0))
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", output)
+    assert command("people", root, *MODEL) == 0
+    assert rb"pe \xf6ple \u4eba" in output.buffer.getvalue()
 
 
 # --- what is wrong with a data set is said before anything is embedded

@@ -1,9 +1,11 @@
 """The command line as a whole: usage, exit statuses, and processes that are interrupted or not listened to."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,13 +53,54 @@ def test_ctrl_c_is_status_130(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "nlreid: interrupted\n")
 
 
-def test_errors_that_are_not_ours_are_not_hidden(monkeypatch):
+def test_ctrl_c_while_the_arguments_are_read_is_status_130(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nlreid.cli.build_parser", interrupted)
+    assert main(["models"]) == 130
+    assert capsys.readouterr() == ("", "nlreid: interrupted\n")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(28, "No space left on device", "a file"), OSError(5_000, "?")])
+def test_errors_that_are_not_ours_are_not_hidden(monkeypatch, error):
     def broken(*_):
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr("nlreid.cli.models.list_models", broken)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(error)):
         main(["models"])
+
+
+def test_what_is_done_to_the_output_is_undone(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr("sys.stdout", output)
+    monkeypatch.setattr("nlreid.cli.models.list_models", lambda: output.write("Zoë \udce9 人\n") and ["r3d50"])
+    assert main(["models", "r3d50"]) == 0
+    assert output.errors == "strict"
+    assert output.buffer.getvalue().startswith(rb"Zo\xeb \udce9 \u4eba")
+
+
+FULL = "nlreid: error: standard output: cannot be written (No space left on device)\n"
+only_with_a_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+
+
+@only_with_a_full_disk
+@pytest.mark.parametrize(("arguments", "through"), [("models", False), ("models", True), ("--help", False)])
+def test_output_that_goes_nowhere_is_an_error(capsys, monkeypatch, arguments, through):
+    with io.TextIOWrapper(
+        io.FileIO("/dev/full", "w") if through else Path("/dev/full").open("wb"), write_through=through
+    ) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main([arguments]) == 1
+    assert capsys.readouterr().err == FULL
+
+
+def test_any_output_will_do(monkeypatch):
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stdout", output)
+    assert main(["models", "r3d50"]) == 0
+    assert "r3d50" in output.getvalue()
 
 
 # --- real processes
@@ -77,6 +120,14 @@ def test_nobody_needs_to_listen_to_the_end():
     _, errors = process.communicate(timeout=100)
     assert errors == ""
     assert process.returncode == 0
+
+
+@only_with_a_full_disk
+def test_a_full_disk_is_told_in_one_line():
+    with Path("/dev/full").open("w") as full:
+        process = run(["-m", "nlreid"], "models", stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=100)
+    assert (process.returncode, errors) == (1, FULL)
 
 
 def interrupt_when_ready(program, folder):
@@ -113,19 +164,17 @@ sys.exit(nlreid.cli.main(["embed", str(folder / "people"), "-o", str(folder / "o
 """
 
 SAVE_AND_WAIT = """
-import signal, sys
+import os, signal, sys
 from pathlib import Path
 import nlreid.cli
 
-def half(path, content):
-    with path.open("wb") as file:
-        file.write(content[:len(content) // 2])
+def wait(_descriptor):  # in the middle of writing: the bytes are not on the disk, the file has no name
     print("ready", flush=True)
     signal.pause()
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = Path(sys.argv[1])
-Path.write_bytes = half
+os.fsync = wait
 arguments = ["--model", "test_c2d", "--device", "cpu", "--quiet"]
 sys.exit(nlreid.cli.main(["embed", str(folder / "people"), "-o", str(folder / "out"), *arguments]))
 """

@@ -233,7 +233,12 @@ def test_the_progress_bar_ends_before_an_error_is_told(model, capsys):
         ([], {}, "no tracklet to embed"),
         (iter(()), {}, "no tracklet to embed"),
         ([tracklet("7", 3), tracklet("8", 3), tracklet("7", 5)], {}, "'7' came twice"),
-        ([tracklet("7", 3)], {"batch_size": 0}, "at least 1; got 0"),
+        ([tracklet("7", 3)], {"batch_size": 0}, "batch_size is a whole number from 1; got 0"),
+        ([tracklet("7", 3)], {"batch_size": "3"}, "batch_size is a whole number from 1; got '3'"),
+        ([tracklet("7", 3)], {"batch_size": 2.5}, "batch_size is a whole number from 1; got 2.5"),
+        ([tracklet("7", 3)], {"batch_size": float("nan")}, "batch_size is a whole number from 1; got nan"),
+        ([tracklet("7", 3)], {"autocast": "bfloat16"}, "torch.bfloat16, torch.float16 or None; got bfloat16"),
+        ([tracklet("7", 3)], {"device": ["cpu"]}, r"device .* cannot be used here"),
         ([tracklet("7", 3)], {"autocast": torch.float32}, "torch.bfloat16, torch.float16 or None; got torch.float32"),
         ([tracklet("7", 3)], {"device": "cuda:-1"}, "device 'cuda:-1' cannot be used here"),
         ([tracklet("7", 3)], {"device": "meta"}, "device 'meta' cannot be used here"),
@@ -275,7 +280,31 @@ def test_an_embedding_of_zeros_has_no_direction():
         embed(model, [tracklet("7", 3)], progress=False)
 
 
-@pytest.mark.parametrize("wrong", ["people", ["people/person_0"], torch.zeros(2, 3, 4, 64, 32)])
+@pytest.mark.parametrize("wrong", ["people", ["people/person_0"], torch.zeros(2, 3, 4, 64, 32), tracklet("7", 3), None])
 def test_what_is_no_tracklet_is_refused(model, wrong):
     with pytest.raises(InputError, match=r"embed takes nlreid.Tracklet objects"):
         embed(model, wrong, progress=False)
+
+
+@pytest.mark.parametrize("wrong", [torch.nn.Linear(2, 2), "r3d50_nl", None])
+def test_what_is_no_model_is_refused(wrong):
+    with pytest.raises(InputError, match=r"the model to embed with is one of nlreid.create_model; got "):
+        embed(wrong, [tracklet("7", 3)], progress=False)
+
+
+def test_a_model_that_is_wrapped_may_embed(model):
+    """As `torch.compile` wraps it: of another class, with everything of the model."""
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def __getattr__(self, name):
+            return super().__getattr__(name) if name in ("_modules", "inner") else getattr(self.inner, name)
+
+        def forward(self, clip):
+            return self.inner(clip)
+
+    people = embed(Wrapped(model), tracklets(), progress=False)
+    assert torch.equal(people.features, embed(model, tracklets(), progress=False).features)

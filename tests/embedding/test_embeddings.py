@@ -88,6 +88,51 @@ def test_rows_are_selected_with_what_is_known_about_them(people):
     assert (bare.features.tolist(), bare.pids, bare.tracks) == ([[0, 1, 0]], None, ())
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array, torch.tensor, lambda rows: torch.tensor(rows, dtype=torch.int16)])
+@pytest.mark.parametrize("features", [torch.eye(3), np.eye(3)])
+def test_rows_may_be_of_any_kind_of_whole_numbers(kind, features):
+    some = Embeddings(features, [7, 8, 9], [1, 2, 1], TRACKS).select(kind([2, 0]))
+    assert (some.features.tolist(), some.pids.tolist(), some.tracks) == ([[0, 0, 1], [1, 0, 0]], [9, 7], (TRACKS[2], TRACKS[0]))
+    assert len(Embeddings(features, [7, 8, 9], [1, 2, 1], TRACKS).select([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "answer"),
+    [
+        ([5], "rows are from 0 to 2; row 5 was asked for"),
+        ([0, -1], "row -1 was asked for"),
+        ([True, False, True], "rows are whole numbers .*; got bool"),
+        (torch.tensor([True, False, True]), "rows are whole numbers .*; got bool"),
+        ([1.0], "rows are whole numbers .*; got float64"),
+        (["1"], "rows are whole numbers"),
+        ([[0, 1]], "rows are whole numbers"),
+        (None, "rows are whole numbers"),
+        (1, "rows are whole numbers"),
+        ([1, 0, 1], "each row is selected once; given more than once: 1"),
+    ],
+)
+@pytest.mark.parametrize("tracks", [(), TRACKS])
+def test_rows_that_cannot_be_selected_are_refused(rows, answer, tracks):
+    with pytest.raises(InputError, match=answer):
+        Embeddings(torch.eye(3), [7, 8, 9], tracks=tracks).select(rows)
+
+
+@pytest.mark.parametrize(
+    "kind", [list, lambda values: np.array(values, np.uint64), lambda values: torch.tensor(values, dtype=torch.uint64)]
+)
+@pytest.mark.parametrize("name", ["pids", "camids"])
+def test_numbers_that_do_not_fit_do_not_become_negative(kind, name):
+    with pytest.raises(InputError, match=f"{name} are whole numbers"):
+        Embeddings(torch.eye(3), **{name: kind([2**64 - 1, 5, 6])})
+    assert getattr(Embeddings(torch.eye(3), **{name: kind([2**63 - 1, 5, 6])}), name).tolist() == [2**63 - 1, 5, 6]
+
+
+@pytest.mark.parametrize("model", [None, 7, b"r3d50"])
+def test_a_model_is_named_in_text(model):
+    with pytest.raises(InputError, match="model is text"):
+        Embeddings(torch.eye(3), model=model)
+
+
 @pytest.mark.parametrize(
     ("fields", "answer"),
     [
@@ -111,6 +156,12 @@ def test_wrong_facts_are_refused(fields, answer):
         (torch.eye(3).int(), TRACKS, "got torch.int32"),
         (np.eye(3, dtype=np.int64), TRACKS, "got int64"),
         ([[1.0, 2.0]], TRACKS[:1], "got list"),
+        (None, TRACKS, "got NoneType"),
+        (torch.eye(3).to_sparse(), TRACKS, "dense tensor with data; got torch.sparse_coo on cpu"),
+        (torch.empty(3, 3, device="meta"), TRACKS, "dense tensor with data; got torch.strided on meta"),
+        (torch.eye(3), None, "tracks are a sequence of nlreid.embedding.TrackInfo"),
+        (torch.eye(3), ["a", "b", "c"], "tracks are a sequence of nlreid.embedding.TrackInfo"),
+        (torch.eye(3), iter(TRACKS), "tracks are a sequence of nlreid.embedding.TrackInfo"),
         (torch.tensor([[0.0], [float("nan")], [float("inf")]]), (), "those of row 1 are not"),
         (np.array([[0.0], [float("nan")], [float("inf")]]), (), "those of row 1 are not"),
         (torch.zeros(3), TRACKS, r"got torch.float32 \(3,\)"),
@@ -181,18 +232,15 @@ def test_an_older_file_is_replaced_also_behind_a_link(tmp_path, people):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+@pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_after_a_failure_the_older_file_stands_and_nothing_else(tmp_path, people, monkeypatch, error, step):
     path = tmp_path / "people"
     path.write_bytes(b"old")
 
-    def half(self, content):
-        if step == "write_bytes":
-            with self.open("wb") as file:
-                file.write(content[: len(content) // 2])
+    def fails(*_):
         raise error
 
-    monkeypatch.setattr(type(path), step, half)
+    monkeypatch.setattr(os if step == "fsync" else type(path), step, fails)
     with pytest.raises(DataError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
         people.save(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["people"]
@@ -212,6 +260,106 @@ def test_places_where_nothing_can_be_written_are_named(tmp_path, people, monkeyp
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
     with pytest.raises(DataError, match="no permission to write"):
         people.save(tmp_path / "people")
+
+
+def test_a_power_cut_takes_nothing_away(tmp_path, people, monkeypatch):
+    """The bytes are on the disk before the file has its name, and the name before the call returns."""
+    events, fsync, replace = [], os.fsync, type(tmp_path).replace
+
+    def synchronised(descriptor):
+        events.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(self, target):
+        events.append("name")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synchronised)
+    monkeypatch.setattr(type(tmp_path), "replace", renamed)
+    people.save(tmp_path / "people")
+    assert events == ["file", "name", "folder"]
+
+
+def test_a_folder_that_cannot_be_synchronised_does_no_harm(tmp_path, people, monkeypatch):
+    fsync = os.fsync
+
+    def no_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    people.save(tmp_path / "people")
+    assert bits(Embeddings.load(tmp_path / "people").features) == bits(people.features)
+
+
+def test_two_writers_at_once_do_not_disturb_each_other(tmp_path, people, monkeypatch):
+    """One begins while the other is about to rename its file; their process ids may be equal, on two machines."""
+    other = people.select([2, 0])
+    fsync, writers = os.fsync, [other]
+
+    def meanwhile(descriptor):
+        fsync(descriptor)
+        if writers:
+            writers.pop().save(tmp_path / "people")
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    people.save(tmp_path / "people")
+    assert writers == []
+    assert bits(Embeddings.load(tmp_path / "people").features) == bits(people.features)
+    assert [path.name for path in tmp_path.iterdir()] == ["people"]
+
+
+def test_the_longest_name_that_there_can_be_is_written(tmp_path, people):
+    people.save(tmp_path / ("n" * 255))
+    assert len(Embeddings.load(tmp_path / ("n" * 255))) == 3
+
+
+@pytest.mark.parametrize("act", [lambda people, path: people.save(path), lambda _, path: Embeddings.load(path)])
+@pytest.mark.parametrize("wrong", [None, 7, ["people"], "zero\0byte"])
+def test_what_is_no_path_is_refused(people, act, wrong):
+    with pytest.raises(InputError, match="path is the path of a file or folder; got"):
+        act(people, wrong)
+
+
+@pytest.mark.parametrize("act", [lambda people, path: people.save(path), lambda _, path: Embeddings.load(path)])
+@pytest.mark.parametrize("name", ["n" * 300, "loop", f"{'n' * 300}/people", "loop/people"])
+def test_paths_that_lead_nowhere_are_named(tmp_path, people, act, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError) as caught:
+        act(people, tmp_path / name)
+    place = tmp_path / name
+    said = tuple(f"{path}: " for path in (place, place.parent))
+    assert str(caught.value).startswith(said)
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
+@pytest.mark.parametrize("act", [lambda people, path: people.save(path), lambda _, path: Embeddings.load(path)])
+def test_places_that_may_not_be_entered_are_named(tmp_path, people, act, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "stat", forbidden)  # root may enter any
+    with pytest.raises(DataError, match=rf"{tmp_path}.*: cannot be read \(Permission denied\)"):
+        act(people, tmp_path / "people")
+
+
+def test_files_that_may_not_be_read_are_told_from_damaged_ones(tmp_path, people, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    people.save(tmp_path / "people")
+    monkeypatch.setattr(type(tmp_path), "open", forbidden)  # root may read any
+    with pytest.raises(DataError, match=rf"{tmp_path}/people: cannot be read \(Permission denied\)"):
+        Embeddings.load(tmp_path / "people")
+
+
+def test_a_name_that_could_not_be_read_again_is_refused(tmp_path, people):
+    path = tmp_path / os.fsdecode(b"caf\xe9") / "people"
+    path.parent.mkdir()
+    with pytest.raises(DataError, match="the path is not UTF-8, so it could not be read again"):
+        people.save(path)
+    assert list(path.parent.iterdir()) == []
 
 
 # --- reading what is no such file
@@ -274,6 +422,7 @@ def test_the_raw_file_of_these_tests_is_read(tmp_path):
         ({**GOOD, "format": True}, "its format is True"),
         ({**GOOD, "format": 0}, "its format is 0"),
         ({**GOOD, "extra": 1}, "not what format 1 has"),
+        ({**GOOD, "part_of": 1}, "not what format 1 has"),
         ({"format": 1, "tracks": []}, "not what format 1 has"),
         ({**GOOD, "model": None}, "not what format 1 has"),
         ({**GOOD, "tracks": {"7": 8}}, "not what format 1 has"),

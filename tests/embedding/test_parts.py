@@ -2,15 +2,22 @@
 
 import json
 import logging
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import nlreid
 from nlreid import Embeddings, Tracklet, embed
+from nlreid.data.images import FramePaths
 from nlreid.embedding.parts import embed_in_parts
 from nlreid.errors import DataError, InputError
 
@@ -260,7 +267,7 @@ def test_a_folder_of_other_things_is_refused_and_left_alone(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 2}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b"\xff"])
 def test_a_description_that_is_none_is_refused(model, tmp_path, content):
     (tmp_path / "embedding.json").write_bytes(content)
     with pytest.raises(DataError, match=r"embedding.json: does not say what .*; name another folder, or delete this one"):
@@ -270,7 +277,7 @@ def test_a_description_that_is_none_is_refused(model, tmp_path, content):
 def test_descriptions_with_fields_of_other_types_are_refused(model, tmp_path):
     by_parts(model, people(), tmp_path)
     about = json.loads((tmp_path / "embedding.json").read_text())
-    for key in about.keys() - {"format"}:
+    for key in about.keys() - {"format", "pictures in"}:
         (tmp_path / "embedding.json").write_text(json.dumps({**about, key: 7}))
         with pytest.raises(DataError, match=f"differ in {key}"):
             by_parts(model, people(), tmp_path)
@@ -288,8 +295,231 @@ def test_parts_of_another_model_are_refused(model, tmp_path):
     by_parts(renamed("test_other"), people(), tmp_path / "other")
     name = "parts/00001.safetensors"
     (tmp_path / "other" / name).replace(tmp_path / "kept" / name)
-    with pytest.raises(DataError, match=r"holds parts of several models \(test_other, weights: random; test_r3d,"):
+    with pytest.raises(DataError, match=r"00001.safetensors: is no part of what embedding.json describes.*; delete it"):
         by_parts(model, people(), tmp_path / "kept")
+
+
+# --- two processes, one folder
+
+
+class Meanwhile:
+    """Runs something once, when a model is in the middle of its first batch."""
+
+    def __init__(self, model, act):
+        self.model, self.acts = model, [act]
+
+    def _act(self, *_):
+        if self.acts:
+            self.acts.pop()()
+
+    def __enter__(self):
+        self.handle = self.model.register_forward_pre_hook(self._act)
+
+    def __exit__(self, *_):
+        self.handle.remove()
+        assert self.acts == []
+
+
+@pytest.mark.parametrize("end", [None, 2])
+def test_of_two_models_that_begin_at_once_one_is_refused(model, tmp_path, end):
+    """The second finds a new folder; before its first part is done, the first has kept one part, or all."""
+    other = new_model(seed=1)
+    expected = by_parts(model, people(), tmp_path / "undisturbed")
+
+    def begin():
+        with Counter(model, end):
+            by_parts(model, people(), tmp_path / "kept")
+
+    def interrupted():
+        with pytest.raises(KeyboardInterrupt):
+            begin()
+
+    with Meanwhile(other, begin if end is None else interrupted), pytest.raises(DataError, match="differ in weights: "):
+        by_parts(other, people(), tmp_path / "kept")
+    assert_same(by_parts(model, people(), tmp_path / "kept"), expected)
+
+
+def test_two_equal_runs_at_once_help_each_other(model, tmp_path):
+    expected = by_parts(model, people(), tmp_path / "undisturbed")
+    again, results = new_model(), []
+    with Meanwhile(model, lambda: results.append(by_parts(again, people(), tmp_path / "kept"))), Counter(model) as counter:
+        assert_same(by_parts(model, people(), tmp_path / "kept"), expected)
+    assert_same(results[0], expected)
+    assert counter.calls == 2  # of its first part, and none of the others
+
+
+def test_no_file_system_without_hard_links_is_in_the_way(model, tmp_path, monkeypatch):
+    def unknown(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", unknown)
+    other = new_model(seed=1)
+    expected = by_parts(model, people(), tmp_path / "undisturbed")
+    with (
+        Meanwhile(other, lambda: by_parts(model, people(), tmp_path / "kept")),
+        pytest.raises(DataError, match="differ in weights: "),
+    ):
+        by_parts(other, people(), tmp_path / "kept")
+    assert_same(by_parts(model, people(), tmp_path / "kept"), expected)
+
+
+# --- descriptions that were lost
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+@pytest.mark.parametrize("whole", [0, 2])
+def test_a_description_that_was_lost_is_made_anew_from_the_parts(model, tmp_path, caplog, content, whole):
+    expected = by_parts(model, people(), tmp_path)
+    before = (tmp_path / "embedding.json").read_bytes()
+    (tmp_path / "embedding.json").unlink()
+    if content is not None:
+        (tmp_path / "embedding.json").write_bytes(content)
+    for number in {0, 1, 2} - {whole}:
+        (tmp_path / "parts" / f"{number:05d}.safetensors").write_bytes(b"")
+    with caplog.at_level(logging.WARNING), Counter(model) as counter:
+        assert_same(by_parts(model, people(), tmp_path), expected)
+    assert counter.clips == 8 - (4, 2, 2)[whole]
+    assert "embedding.json" in caplog.text
+    assert "made anew" in caplog.text
+    assert (tmp_path / "embedding.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_description_is_not_made_anew_from_other_parts(model, tmp_path, content):
+    by_parts(new_model(seed=1), people(), tmp_path)
+    (tmp_path / "embedding.json").unlink()
+    if content is not None:
+        (tmp_path / "embedding.json").write_bytes(content)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    with pytest.raises(DataError, match=r"no embedding.json|does not say what"):
+        by_parts(model, people(), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+# --- picture files
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two tracklets of two files each, of names that every data set could have."""
+
+    def write(root, seed=0):
+        generator = np.random.default_rng(seed)
+        for place in ("1", "2"):
+            (tmp_path / root / place).mkdir(parents=True)
+            for number in range(2):
+                picture = generator.integers(0, 256, (8, 4, 3), dtype=np.uint8)
+                Image.fromarray(picture).save(tmp_path / root / place / f"{number}.bmp")  # all of one size
+        return read(root)
+
+    def read(root, kind=FramePaths):
+        names = ["0.bmp", "1.bmp"]
+        wrap = {
+            FramePaths: lambda folder: FramePaths(folder, names),
+            Path: lambda folder: [folder / name for name in names],
+            str: lambda folder: [str(folder / name) for name in names],
+        }[kind]
+        return [Tracklet(place, wrap(tmp_path / root / place), int(place), 1) for place in ("1", "2")]
+
+    write.read = read
+    return write
+
+
+def test_other_pictures_of_the_same_names_are_refused(model, tmp_path, pictures):
+    by_parts(model, pictures("one"), tmp_path / "kept")
+    with pytest.raises(DataError, match=rf"number 0: '1', '1', of other pictures, then in {tmp_path}/one/1, now in .*/two/1"):
+        by_parts(model, pictures("two", seed=1), tmp_path / "kept")
+
+
+@pytest.mark.parametrize("kind", [Path, str])
+def test_a_data_set_may_move_and_be_read_otherwise(model, tmp_path, pictures, kind):
+    expected = by_parts(model, pictures("one"), tmp_path / "kept")
+    (tmp_path / "one").rename(tmp_path / "moved")
+    with Counter(model, 0):
+        assert_same(by_parts(model, pictures.read("moved", kind), tmp_path / "kept"), expected)
+
+
+def test_a_changed_size_of_any_picture_is_seen(model, tmp_path, pictures):
+    tracklets = pictures("one")
+    by_parts(model, tracklets, tmp_path / "kept")
+    with tracklets[1].frames[1].open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(DataError, match="number 1: '2', '2', of other pictures;"):
+        by_parts(model, tracklets, tmp_path / "kept")
+
+
+def test_other_labels_of_the_same_pictures_are_told_apart(model, tmp_path, pictures):
+    by_parts(model, pictures("one"), tmp_path / "kept")
+    other = [Tracklet(t.name, t.frames, t.pid, 2) for t in pictures.read("one")]
+    with pytest.raises(DataError, match="number 0: '1', '1', of another pid, camid, length or frame numbers;"):
+        by_parts(model, other, tmp_path / "kept")
+
+
+def test_a_missing_picture_is_named_before_anything_is_embedded(model, tmp_path, pictures):
+    tracklets = pictures("one")
+    tracklets[1].frames[1].unlink()
+    with Counter(model, 0), pytest.raises(DataError, match=r"one/2/1.bmp: cannot be read \(No such file or directory\)"):
+        by_parts(model, tracklets, tmp_path / "kept")
+
+
+# --- parts that were tampered with
+
+
+def rewrite(path, **tensors):
+    """Other tensors in a file, under what it says of itself."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata, all_of_them = file.metadata(), {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    kept = {name: tensor for name, tensor in {**all_of_them, **tensors}.items() if tensor is not None}
+    safetensors.torch.save_file(kept, path, metadata)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "answer"),
+    [
+        ({"pids": torch.tensor([2, 99])}, r"00001.safetensors: holds other tracklets than it should; delete it"),
+        ({"camids": torch.tensor([7, 1])}, r"00001.safetensors: holds other tracklets than it should; delete it"),
+        ({"pids": None}, r"00001.safetensors: holds other tracklets than it should; delete it"),
+        (
+            {"features": torch.eye(2)},
+            r"parts: holds parts of several kinds \(2 values by test_r3d.*; 96 values by .*delete the",
+        ),
+    ],
+)
+def test_a_part_of_other_labels_or_another_width_is_refused(model, tmp_path, tensors, answer):
+    by_parts(model, people(), tmp_path)
+    rewrite(tmp_path / "parts" / "00001.safetensors", **tensors)
+    with pytest.raises(DataError, match=answer):
+        by_parts(model, people(), tmp_path)
+
+
+# --- folders and arguments that cannot be
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "loop", "loop/kept", os.fsdecode(b"caf\xe9")])
+def test_folders_that_cannot_keep_anything_are_named_before_the_work(model, tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with Counter(model, 0), pytest.raises(DataError) as caught:
+        by_parts(model, people(), tmp_path / name)
+    shown = str(tmp_path / name).replace("\udce9", "\\udce9")
+    assert str(caught.value).startswith(shown)
+
+
+def test_parts_that_cannot_be_looked_at_are_an_error(model, tmp_path):
+    by_parts(model, people(), tmp_path)
+    shutil.rmtree(tmp_path / "parts")
+    (tmp_path / "parts").symlink_to("parts")
+    with pytest.raises(DataError, match=r"parts/00000.safetensors: cannot be read \(Too many levels of symbolic links\)"):
+        by_parts(model, people(), tmp_path)
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"one of nlreid\.create_model; got Linear"):
+        by_parts(torch.nn.Linear(2, 2), people(), tmp_path / "kept")
+
+
+def test_what_is_no_folder_is_refused(model):
+    with pytest.raises(InputError, match="folder is the path of a file or folder; got None"):
+        by_parts(model, people(), None)
 
 
 def test_a_file_is_no_folder(model, tmp_path):
@@ -313,6 +543,9 @@ def test_a_file_is_no_folder(model, tmp_path):
         (people(), {"autocast": torch.float32}, "autocast is"),
         (people(), {"device": "quantum"}, "device 'quantum' cannot be used here"),
         ([Tracklet("t", [np.zeros((4, 4), np.uint8)])], {}, "must be uint8 RGB"),
+        (None, {}, "a list or tuple of nlreid.Tracklet"),
+        (tracklet(1), {}, "a list or tuple of nlreid.Tracklet"),
+        (people(), {"batch_size": 2.5}, "batch_size is a whole number from 1; got 2.5"),
     ],
 )
 def test_arguments_that_cannot_be_leave_nothing(model, tmp_path, tracklets, options, answer):
