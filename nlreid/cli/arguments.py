@@ -6,13 +6,18 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from nlreid.data.disk import is_folder
 from nlreid.embedding import Embeddings
-from nlreid.models import VideoReID, create_model
+from nlreid.errors import InputError
+from nlreid.models import VideoReID, create_model, list_models
+from nlreid.models.read import read_checkpoint
 
+MODEL = "r3d50_nl"
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -51,7 +56,9 @@ def add_model_options(parser: Any) -> list[argparse.Action]:
     """Add the options that say which model embeds, and how: those that `make_model` and `embed` need."""
     pretrained = "weights: a tag, a file or folder, or hf-hub:org/name (default: those of the tag in --model, else random ones)"
     return [
-        parser.add_argument("--model", default="r3d50_nl", help="a name of `nlreid models` (default: %(default)s)"),
+        parser.add_argument(
+            "--model", help=f"a name of `nlreid models` (default: that of the folder given as --pretrained, else {MODEL})"
+        ),
         parser.add_argument("--pretrained", metavar="TAG|PATH|HUB", help=pretrained),
         number_option(parser, "--seed", whole_number(0, 2**63 - 1), 0, "seed of random weights"),
         number_option(parser, "--batch-size", whole_number(1), 8, "clips that run together"),
@@ -69,10 +76,23 @@ def make_model(arguments: argparse.Namespace) -> VideoReID:
     """The model of `add_model_options`; random weights depend on the seed, and are warned of."""
     with torch.random.fork_rng(devices=[]):  # who calls from Python keeps the state of the generator
         torch.default_generator.manual_seed(arguments.seed)
-        model = create_model(arguments.model, pretrained=arguments.pretrained or ("." in arguments.model))
+        name = _model_name(arguments)
+        model = create_model(name, pretrained=arguments.pretrained or ("." in name))
     if model.loaded.source == "random":
         print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
     return model
+
+
+def _model_name(arguments: argparse.Namespace) -> str:
+    """The model that was asked for, or the one whose weights lie in a folder of `nlreid.save_pretrained`."""
+    name: str | None = arguments.model
+    if name is None:
+        folder = Path(arguments.pretrained or "")
+        config = read_checkpoint(folder).config if arguments.pretrained and is_folder(folder) else None
+        return config.name if config is not None else MODEL
+    if name not in list_models() and is_folder(Path(name)):
+        raise InputError(f"--model is a name of `nlreid models`; for the weights in a folder: --pretrained {name}")
+    return name
 
 
 def with_seed(people: Embeddings, model: VideoReID, seed: int) -> Embeddings:

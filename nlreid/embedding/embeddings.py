@@ -93,6 +93,10 @@ class Embeddings:
     def _called(self, row: int) -> str:
         return f"track {self.tracks[row].name!r}" if self.tracks else f"row {row}"
 
+    def __repr__(self) -> str:
+        known = [name for name in ("pids", "camids", "tracks") if getattr(self, name) is not None and len(getattr(self, name))]
+        return f"Embeddings({' x '.join(map(str, self.features.shape))} {self.features.dtype}, {known}, model={self.model!r})"
+
     def __len__(self) -> int:
         return len(self.features)
 

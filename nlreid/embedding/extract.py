@@ -70,7 +70,7 @@ def embed(
             sums.add(_run(model, clips, autocast), rows)
     if not sums.tracks:
         raise InputError("there is no tracklet to embed")
-    return Embeddings(sums.normalised(), sums.labels("pid"), sums.labels("camid"), tuple(sums.tracks), _maker(model))
+    return Embeddings(sums.normalised(), sums.labels("pid"), sums.labels("camid"), tuple(sums.tracks), made_by(model))
 
 
 def check_model(model: object) -> None:
@@ -88,7 +88,7 @@ def _no_tracklets(given: object) -> InputError:
     return InputError(f"embed takes nlreid.Tracklet objects, {readers}, in a list or other iterable; got {given!r:.80}")
 
 
-def _maker(model: VideoReID) -> str:
+def made_by(model: VideoReID) -> str:
     """Name and weights of a model; the checksum, too, since a path can hold other weights tomorrow."""
     checksum = f" (sha256 {model.loaded.sha256[:12]})" if model.loaded.sha256 else ""
     return f"{model.name}, weights: {model.loaded.source}{checksum}"

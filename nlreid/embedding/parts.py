@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nlreid.data.disk import as_path
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings
-from nlreid.embedding.extract import check_model, embed
+from nlreid.embedding.extract import check_model, embed, made_by
 from nlreid.embedding.kept_folder import PARTS, check_folder, keep_part, kept_part
 from nlreid.embedding.provenance import describe
 from nlreid.errors import DataError, InputError, whole_number
@@ -82,6 +83,8 @@ def embed_in_parts(
             if people is None:
                 people = embed(model, some, batch_size=batch_size, autocast=autocast, progress=False)
                 keep_part(people, path, about)
+            else:
+                people = replace(people, model=made_by(model))  # the same tensors, perhaps from a file that has moved
             deque(some, maxlen=0)  # of a part that is there, the bar counts the tracklets
             pieces.append(people)
         deque(counted, maxlen=0)  # nothing is left, but the bar learns that the last one is done

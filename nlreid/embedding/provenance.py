@@ -15,12 +15,13 @@ import torch
 from nlreid.data.disk import reading
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import InputError
+from nlreid.inflation.plans import resolve_plan
 from nlreid.models.network import VideoReID
 
 FORMAT = 2
 _DIGITS = 16  # of a checksum: enough against mistakes
 _BEGINNING = 65_536  # bytes that are read of the first picture of a tracklet
-_PLACE = "pictures in"  # told, not compared: a data set may move
+_PLACE, _SOURCE = "pictures in", "weights from"  # told, not compared: files may move
 
 
 def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocast: torch.dtype | None) -> dict[str, Any]:
@@ -40,13 +41,14 @@ def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocas
         InputError: If a frame is neither an array nor a path.
         DataError: If a picture file is not there.
     """
-    network = asdict(model.spec)
+    network = asdict(model.spec) | {"plan": asdict(resolve_plan(model.spec.plan))}  # a plan may be given by its name
     clips = network.pop("clip") | {"frames": max(model.clip_spec.frames, model.backbone.min_frames)}
     clips.pop("stride")  # of training clips
     about = {
         "format": FORMAT,
         "model": model.name,
-        "weights": f"{model.loaded.source}, tensors {_tensors_digest(model)}",
+        "weights": _tensors_digest(model),
+        _SOURCE: model.loaded.source,
         "network": network,
         "clips": clips,
         "precision": str(autocast),
@@ -60,7 +62,7 @@ def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocas
 
 def digest_of(about: Mapping[str, Any]) -> str:
     """A checksum of all that matters of a description, for the parts of what it describes."""
-    matters = {key: value for key, value in about.items() if key != _PLACE}
+    matters = {key: value for key, value in about.items() if key not in (_PLACE, _SOURCE)}
     return sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
@@ -115,16 +117,26 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
         here: From `describe`.
     """
     for key in here:
-        if key == _PLACE or there.get(key) == here[key]:
+        if key in (_PLACE, _SOURCE) or there.get(key) == here[key]:
             continue
         if key == "tracklets":
             yield _other_tracklets(there, here)
-        elif isinstance(here[key], dict) and isinstance(there.get(key), dict):
-            inner = [name for name in here[key] if there[key].get(name) != here[key][name]]
-            yield "; ".join(f"{key}, {name}: {there[key].get(name)!r} there, {here[key][name]!r} here" for name in inner)
+        elif key == "weights":
+            old, new = (f"{about.get(_SOURCE)} (tensors {about.get(key)})" for about in (there, here))
+            seed = "; are random ones of the same seed?" if here.get(_SOURCE) == "random" else ""
+            yield f"weights: {old} there, {new} here{seed}"
         else:
-            seed = " (random ones: is the seed the same?)" if key == "weights" and here[key].startswith("random,") else ""
-            yield f"{key}: {there.get(key)!r} there, {here[key]!r} here{seed}"
+            yield from _inner(key, there.get(key), here[key])
+
+
+def _inner(name: str, there: Any, here: Any) -> Iterator[str]:
+    """The innermost values that differ."""
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        yield f"{name}: {there!r} there, {here!r} here"
+        return
+    for key in here:
+        if there.get(key) != here[key]:
+            yield from _inner(f"{name}, {key}", there.get(key), here[key])
 
 
 def _other_tracklets(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

@@ -3,18 +3,13 @@
 import hashlib
 import io
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-
 from data.miniature import publish_mars, write_mars
+from PIL import Image
 
 import nlreid
 from nlreid import Embeddings
@@ -215,6 +210,37 @@ def test_weights_are_told_with_their_checksum(people, capsys, tmp_path):
     assert checksum[:12] in said["embeddings"]
 
 
+@pytest.fixture
+def trained(tmp_path):
+    """A folder of `save_pretrained`."""
+    model = nlreid.create_model("test_r3d", num_classes=4)
+    return nlreid.save_pretrained(model, tmp_path / "trained", card={"licence": "CC-BY-4.0", "summary": "Trained on nothing."})
+
+
+def test_the_model_is_that_of_the_folder_of_its_weights(people, trained, capsys):
+    said = [evaluated(capsys, people, "--pretrained", trained, *model)["model"] for model in ([], ["--model", "test_r3d"])]
+    assert said[0]["name"] == "test_r3d"
+    assert said[0] == said[1]
+
+
+def test_a_folder_is_no_name_of_a_model(people, trained, capsys):
+    assert main(["evaluate", "people", str(people), "--model", str(trained)]) == 1
+    assert f"for the weights in a folder: --pretrained {trained}" in capsys.readouterr().err
+
+
+def test_weights_that_have_moved_are_the_same(people, trained, tmp_path, capsys):
+    keep = ["--keep", tmp_path / "kept"]
+    before = evaluated(capsys, people, "--pretrained", trained, *keep)
+    after = evaluated(capsys, people, "--pretrained", trained.rename(tmp_path / "moved"), *keep)
+    assert after["splits"] == before["splits"]
+    assert "moved" in after["model"]["embeddings"]
+
+
+def evaluated(capsys, people, *arguments):
+    assert main(["evaluate", "people", str(people), "--json", "--quiet", *map(str, arguments)]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
 def test_quiet_is_quiet_but_not_about_random_weights(people, capsys):
     assert command("people", people, *MODEL, "--quiet") == 0
     shown = capsys.readouterr()
@@ -313,7 +339,7 @@ def test_another_embedding_in_the_folder_is_refused(people, mars, refused, tmp_p
     assert command("people", people, *MODEL, *keep) == 0
     before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*.*")}
     for arguments, what in (
-        (["people", people, *MODEL, "--seed", 1], "weights: 'random, tensors "),
+        (["people", people, *MODEL, "--seed", 1], "weights: random (tensors "),
         (["people", people, "--model", "test_c2d"], "model: 'test_r3d' there, 'test_c2d' here"),
         (["people", people, *MODEL, "--autocast", "bfloat16"], "precision: "),
         (["mars", mars, *MODEL], "tracklets: 16 there, 11 here"),

@@ -203,13 +203,13 @@ def changed():
     ("other", "answer"),
     [
         (lambda: renamed("test_other"), "model: 'test_r3d' there, 'test_other' here"),
-        (lambda: new_model(seed=1), "weights: 'random, tensors .* there, 'random, tensors .* here .*is the seed the same"),
+        (lambda: new_model(seed=1), r"weights: random \(tensors .*\) there, random \(tensors .*\) here; .* of the same seed"),
         (changed, "weights: "),
         (lambda: new_model().double(), "weights: "),
         (lambda: new_model(clip={"frames": 8}), "clips, frames: 4 there, 8 here"),
         (lambda: new_model(clip={"size": (64, 64)}), r"clips, size: \[64, 32\] there, \[64, 64\] here"),
         (lambda: new_model(clip={"mean": (0.5, 0.5, 0.5)}), "clips, mean: "),
-        (lambda: new_model(plan={"name": "i3d", "stem_stride": 2}), "network, plan: "),
+        (lambda: new_model(plan={"name": "i3d", "stem_stride": 2}), "network, plan, stem_stride: 1 there, 2 here"),
     ],
 )
 def test_another_model_is_refused(model, tmp_path, other, answer):
@@ -277,7 +277,7 @@ def test_a_description_that_is_none_is_refused(model, tmp_path, content):
 def test_descriptions_with_fields_of_other_types_are_refused(model, tmp_path):
     by_parts(model, people(), tmp_path)
     about = json.loads((tmp_path / "embedding.json").read_text())
-    for key in about.keys() - {"format", "pictures in"}:
+    for key in about.keys() - {"format", "pictures in", "weights from"}:
         (tmp_path / "embedding.json").write_text(json.dumps({**about, key: 7}))
         with pytest.raises(DataError, match=f"differ in {key}"):
             by_parts(model, people(), tmp_path)
