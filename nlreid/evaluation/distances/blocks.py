@@ -20,16 +20,16 @@ from torch import Tensor
 
 from nlreid.errors import InputError, unknown_name
 from nlreid.evaluation.distances.exact import cosine_distance, squared_euclidean
-from nlreid.evaluation.distances.rows import Rows, as_tensor, take
+from nlreid.evaluation.distances.rows import Rows, as_tensor, first_unsound, take
 from nlreid.evaluation.labelled import Features
 
 METRICS = ("euclidean", "cosine")
 _CHUNK = 256  # terms that one product adds up: fewer, and the error is bounded more closely
 _PAIRS = 2**17  # numbers in the rows that are compared one by one at a time: they fit a cache
 _FEW_ROWS, _MANY_PAIRS = 4096, 16  # so few rows, each in so many pairs, that it pays to look for copies among them
-_LOOKED_AT = 4096  # queries that are checked together
+_LOOKED_AT = 512  # queries that are checked together
 _LONGEST_FLOAT32 = 1e15  # whose square float32 holds
-_MIDDLE_OF = 1024  # rows of the gallery in the middle of which the origin is
+_MIDDLE_OF = 256  # rows of the gallery in the middle of which the origin is
 
 
 class Distances:
@@ -61,25 +61,25 @@ class Distances:
             InputError: If one is not finite, or too large to be squared.
         """
         for start in range(0, len(self.query), _LOOKED_AT):
-            self._prepare("query", as_tensor(self.query[start : start + _LOOKED_AT]), start)
+            self._check("query", as_tensor(self.query[start : start + _LOOKED_AT]), start)
 
     def queries(self, rows: NDArray[np.int64]) -> Rows:
         """Some queries, ready to be compared."""
-        return Rows(take(self.query, rows).to(self.device), self._origin)
+        return Rows(len(rows), lambda part: take(self.query, rows[part]).to(self.device), self._origin)
 
     def blocks(self, size: int) -> Iterator[tuple[int, Rows]]:
         """The gallery, `size` rows at a time, each with the place of its first row."""
         for start in range(0, len(self.gallery), size):
-            yield start, self._prepare("gallery", as_tensor(self.gallery[start : start + size]), start)
+            rows = as_tensor(self.gallery[start : start + size]).to(self.device)
+            self._check("gallery", rows, start)
+            yield start, Rows(len(rows), rows.__getitem__, self._origin)
 
-    def _prepare(self, name: str, rows: Tensor, start: int) -> Rows:
-        prepared = Rows(rows.to(self.device), self._origin)
-        unsound = prepared.first_unsound()
+    def _check(self, name: str, rows: Tensor, start: int) -> None:
+        unsound = first_unsound(rows)
         if unsound is not None:
             raise InputError(
                 f"features of the {name} are finite and not too large to be squared; those of row {start + unsound} are not"
             )
-        return prepared
 
     def approximate(self, query: Rows, gallery: Rows, dtype: torch.dtype) -> Tensor:
         """All distances of two blocks, as a product of matrices, no farther off than `bound` says.

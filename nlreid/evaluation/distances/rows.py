@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from torch import Tensor
 from nlreid.evaluation.distances.exact import folded, near_one
 from nlreid.evaluation.labelled import Features
 
+_TOGETHER = 128  # rows that are in float64 at a time
 LONGEST = 1e150  # rows of which the difference has a square
 
 
@@ -20,39 +23,52 @@ class Rows:
     common, as those behind a ReLU, are long, and their differences are not.
 
     Args:
-        rows: `(n, d)`, as they were given.
+        count: How many, at least one.
+        read: Some of them as they were given, `(p, d)`; read anew when another type is asked for.
         origin: What is subtracted, float64 `(d,)`; None scales the rows to length one instead.
 
     Attributes:
         lengths: Of the moved rows, float64 `(n,)`.
     """
 
-    def __init__(self, rows: Tensor, origin: Tensor | None) -> None:
-        self._rows, self._origin = rows, origin
-        moved = self._moved()
-        self.lengths = folded(moved.square()).sqrt_()
-        self._as_type = {torch.float32: moved.float()}
+    def __init__(self, count: int, read: Callable[[slice], Tensor], origin: Tensor | None) -> None:
+        self._count, self._read, self._origin = count, read, origin
+        self._as_type: dict[torch.dtype, Tensor] = {}
+        self.lengths = self._fill(torch.float32)
 
     def __len__(self) -> int:
-        return len(self._rows)
-
-    def _moved(self) -> Tensor:
-        if self._origin is not None:
-            return self._rows.to(torch.float64, copy=True).sub_(self._origin)
-        rows = near_one(self._rows)
-        lengths = folded(rows.square()).sqrt_()
-        return rows.div_(lengths.where(lengths > 0, 1.0)[:, None])
-
-    def first_unsound(self) -> int | None:
-        """The first row that is not finite, or too large to be squared."""
-        sound = torch.linalg.vector_norm(self._rows, dim=1, dtype=torch.float64) < LONGEST
-        return None if sound.all() else int(sound.int().argmin())
+        return self._count
 
     def values(self, dtype: torch.dtype) -> Tensor:
         """The moved rows, `(n, d)`, rounded once to this type."""
         if dtype not in self._as_type:
-            self._as_type[dtype] = self._moved().to(dtype)
+            self._fill(dtype)
         return self._as_type[dtype]
+
+    def _fill(self, dtype: torch.dtype) -> Tensor:
+        """Read and move the rows, a few at a time; their lengths."""
+        lengths = []
+        for at in range(0, self._count, _TOGETHER):
+            part = slice(at, min(at + _TOGETHER, self._count))
+            rows = self._moved(self._read(part))
+            if not at:
+                self._as_type[dtype] = torch.empty(self._count, rows.shape[1], dtype=dtype, device=rows.device)
+            self._as_type[dtype][part] = rows
+            lengths.append(folded(rows.square_()).sqrt_())
+        return torch.cat(lengths)
+
+    def _moved(self, rows: Tensor) -> Tensor:
+        if self._origin is not None:
+            return rows.to(torch.float64, copy=True).sub_(self._origin)
+        rows = near_one(rows)
+        lengths = folded(rows.square()).sqrt_()
+        return rows.div_(lengths.where(lengths > 0, 1.0)[:, None])
+
+
+def first_unsound(rows: Tensor) -> int | None:
+    """The first row that is not finite, or too large to be squared."""
+    sound = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64) < LONGEST
+    return None if sound.all() else int(sound.int().argmin())
 
 
 def as_tensor(features: Features) -> Tensor:

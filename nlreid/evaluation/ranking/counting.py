@@ -14,7 +14,7 @@ from nlreid.evaluation.distances.blocks import Distances
 from nlreid.evaluation.distances.rows import Rows
 from nlreid.evaluation.labelled import JUNK
 
-_BLOCK = 2**19  # distances that are held at a time
+_BLOCK = 2**20  # numbers that are held at a time: distances, and rows of the gallery
 _UNSURE = 0.02  # share of a block, from which it is faster to compare it in float64 than to compare so many pairs
 
 
@@ -50,7 +50,7 @@ def count_between(
     levels = distances.comparable(torch.from_numpy(entries.distances), query).to(distances.device)
     counter = _Counter(distances, some, entries, query, levels)
     query_pids = query_pids.to(levels.device)[:, None]
-    for start, block in distances.blocks(max(1, _BLOCK // len(some))):
+    for start, block in distances.blocks(max(1, _BLOCK // (len(some) + distances.query.shape[1]))):
         block_pids = pids[start : start + len(block)].to(levels.device)
         wrong = (block_pids != query_pids) & (block_pids != JUNK)
         dtype = distances.filter_type(query, block)
