@@ -151,9 +151,8 @@ class Distances:
         return first
 
     def _exact(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> Tensor:
-        distances = torch.empty(
-            len(query), dtype=torch.float64, device="cpu"
-        )  # at once: small results would lie between large ones
+        # all at once: small results, one after the other, would lie between large blocks of memory and hold them
+        distances = torch.empty(len(query), dtype=torch.float64, device="cpu")
         for part in self._parts(len(query)):
             q, g = self._pairs(query[part], gallery[part])
             distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else cosine_distance(q, g)
