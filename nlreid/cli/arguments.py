@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 
-from nlreid.data.disk import is_folder
+from nlreid.data.disk import is_file, is_folder
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
-from nlreid.models import VideoReID, create_model, list_models
+from nlreid.hub.reading.files import read_config, read_tensors
+from nlreid.hub.table.config import Config
+from nlreid.models import VideoReID, create_model, list_models, list_pretrained
+from nlreid.models.pretrained import HUB, aliases
 from nlreid.models.read import read_checkpoint
 
 MODEL = "r3d50_nl"
@@ -87,12 +90,26 @@ def _model_name(arguments: argparse.Namespace) -> str:
     """The model that was asked for, or the one whose weights lie in a folder of `nlreid.save_pretrained`."""
     name: str | None = arguments.model
     if name is None:
-        folder = Path(arguments.pretrained or "")
-        config = read_checkpoint(folder).config if arguments.pretrained and is_folder(folder) else None
+        given = arguments.pretrained
+        config = None if not given or given.startswith(HUB) or _is_tag(given) else _config_of(Path(given))
         return config.name if config is not None else MODEL
     if name not in list_models() and is_folder(Path(name)):
         raise InputError(f"--model is a name of `nlreid models`; for the weights in a folder: --pretrained {name}")
     return name
+
+
+def _is_tag(text: str) -> bool:
+    """Whether some model has weights of this name, which come before files that are called so, as in `create_model`."""
+    tagged = list_pretrained()
+    named = {tag.partition(".")[2] for tag in tagged} | {alias for name in list_models() for alias in aliases(name)}
+    return text in tagged or text in named
+
+
+def _config_of(path: Path) -> Config | None:
+    """What a folder of `nlreid.save_pretrained`, or the file in it, says about itself."""
+    if is_folder(path):
+        return read_checkpoint(path).config
+    return read_config(read_tensors(path)) if is_file(path) else None
 
 
 def with_seed(people: Embeddings, model: VideoReID, seed: int) -> Embeddings:

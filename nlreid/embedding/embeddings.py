@@ -192,7 +192,7 @@ def _numbers(name: str, values: Any) -> Tensor:
     """Whole numbers as int64 on the CPU."""
     try:
         array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    except ValueError as error:  # lists of different lengths
+    except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:  # uneven lists, tensors of odd kinds
         raise InputError(f"{name} are whole numbers (n,); got {values!r:.80}") from error
     if array.ndim != 1 or not (array.dtype.kind in "iu" or array.size == 0):
         raise InputError(f"{name} are whole numbers (n,); got {array.dtype} {array.shape}")

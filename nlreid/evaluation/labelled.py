@@ -112,7 +112,7 @@ def _labels(name: str, kind: str, side: Labels, count: int) -> NDArray[np.int64]
         )
     try:
         array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    except ValueError as error:  # lists of different lengths
+    except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:  # uneven lists, tensors of odd kinds
         raise InputError(f"{kind} of the {name} are whole numbers, one for each of {count} rows; got {values!r:.80}") from error
     if array.shape != (count,) or not (array.dtype.kind in "iu" or array.size == 0):
         raise InputError(

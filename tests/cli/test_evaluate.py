@@ -223,6 +223,18 @@ def test_the_model_is_that_of_the_folder_of_its_weights(people, trained, capsys)
     assert said[0] == said[1]
 
 
+def test_a_file_says_its_model_as_its_folder_does(people, trained, capsys):
+    assert evaluated(capsys, people, "--pretrained", trained / "model.safetensors")["model"]["name"] == "test_r3d"
+
+
+def test_a_tag_comes_before_a_folder_that_is_called_so(people, trained, monkeypatch):
+    trained.rename(trained.with_name("kinetics"))
+    monkeypatch.chdir(trained.parent)
+    monkeypatch.setattr("nlreid.cli.arguments.create_model", lambda name, **_: pytest.fail(name))
+    with pytest.raises(pytest.fail.Exception, match="r3d50_nl"):
+        main(["evaluate", "people", str(people), "--pretrained", "kinetics"])
+
+
 def test_a_folder_is_no_name_of_a_model(people, trained, capsys):
     assert main(["evaluate", "people", str(people), "--model", str(trained)]) == 1
     assert f"for the weights in a folder: --pretrained {trained}" in capsys.readouterr().err
@@ -430,13 +442,23 @@ def test_a_data_set_that_cannot_be_scored(tmp_path, monkeypatch, refused, batche
     assert batches == []
 
 
-def test_two_different_tracklets_of_one_name_are_refused(tmp_path, refused, batches):
-    for track in ("query/1/c1", "gallery/1/c1", "gallery/1/c2"):
-        plant(tmp_path / track, np.full((8, 4, 3), 99), np.random.default_rng(0))
-    said = refused("evaluate", "people", tmp_path, *MODEL, "--quiet")
-    assert "two different tracklets are called '1/c1': pid 1 in camera 1, from " in said
-    assert f"{tmp_path / 'query'}" in said
-    assert f"{tmp_path / 'gallery'}" in said
+def test_tracks_of_query_and_gallery_may_be_called_the_same(tmp_path, capsys):
+    for number, track in enumerate(("query/1/c1", "gallery/1/c1", "gallery/1/c2")):
+        plant(tmp_path / track, np.full((8, 4, 3), 90), np.random.default_rng(number))
+    assert main(["evaluate", "people", str(tmp_path), *MODEL, "--json", "--quiet", "--cameras"]) == 0
+    [split] = json.loads(capsys.readouterr().out)["splits"]
+    assert (split["queries"], split["gallery"]) == (1, 2)
+
+
+def test_two_different_tracklets_of_one_name_are_refused(people, refused, monkeypatch, batches):
+    def read(root, *, partial=False):
+        whole = read_people(root)
+        other = nlreid.Tracklet("1/c1/t1", whole.gallery[1].frames, 1, 1)
+        return Split(f"toy {partial}", (), (other,), whole.gallery)
+
+    monkeypatch.setitem(DATASETS, "toy", Dataset(read, "one split"))
+    said = refused("evaluate", "toy", people, *MODEL, "--quiet")
+    assert "two different tracklets are called '1/c1/t1': pid 1 in camera 1, from " in said
     assert "rename one of them" in said
     assert batches == []
 

@@ -44,9 +44,9 @@ def test_without_parts_all_is_gallery_and_first_tracks_are_queries(tmp_path):
 def test_parts_have_their_own_persons_and_common_labels(tmp_path):
     plant(tmp_path, "train/ann/left", "train/bob/right/t1", "query/carl/left", "gallery/carl/right", "gallery/dora/top")
     data = read_people(str(tmp_path))
-    assert facts(data.train) == [("ann/left", 1, 1), ("bob/right/t1", 2, 2)]
-    assert facts(data.query) == [("carl/left", 3, 1)]
-    assert facts(data.gallery) == [("carl/right", 3, 2), ("dora/top", 4, 3)]
+    assert facts(data.train) == [("train/ann/left", 1, 1), ("train/bob/right/t1", 2, 2)]
+    assert facts(data.query) == [("query/carl/left", 3, 1)]
+    assert facts(data.gallery) == [("gallery/carl/right", 3, 2), ("gallery/dora/top", 4, 3)]
     assert data.notes == ()
 
 
@@ -81,14 +81,15 @@ def test_a_part_that_is_not_there_is_empty(tmp_path, part):
 )
 def test_pids_are_numbers_or_places(tmp_path, pids):
     data = read_people(plant(tmp_path, *(f"gallery/{name}/c" for name in pids)))
-    assert {tracklet.name.split("/")[0]: tracklet.pid for tracklet in data.gallery} == pids
+    assert {tracklet.name.split("/")[1]: tracklet.pid for tracklet in data.gallery} == pids
 
 
 @pytest.mark.parametrize("nobody", ["0", "-1", "0000", "00-1"])
-def test_nobody_searches_for_distractors_and_junk(tmp_path, nobody):
-    plant(tmp_path, "query/anna/c1", f"query/{nobody}/c1/t2", "gallery/anna/c2", f"gallery/{nobody}/c2")
-    wanted = re.escape(str(tmp_path / "query" / nobody / "c1" / "t2"))
-    with pytest.raises(DataError, match=f"^{wanted}: nobody searches for .*; move it to gallery"):
+@pytest.mark.parametrize("part", ["train", "query"])
+def test_nobody_trains_on_or_searches_for_distractors_and_junk(tmp_path, part, nobody):
+    plant(tmp_path, f"{part}/anna/c1", f"{part}/{nobody}/c1/t2", "gallery/anna/c2", f"gallery/{nobody}/c2")
+    wanted = re.escape(str(tmp_path / part / nobody / "c1" / "t2"))
+    with pytest.raises(DataError, match=f"^{wanted}: nobody trains on or searches for .*; move it to gallery"):
         read_people(tmp_path)
 
 
@@ -210,7 +211,7 @@ def test_stray_and_hidden_files_do_no_harm(tmp_path):
 
 
 def test_notes_say_what_is_not_read_and_what_has_no_answer(tmp_path):
-    plant(tmp_path, "train/1/1", "query/1/1", "query/2/1", "gallery/1/2", "gallery/2/1/other", "gallery/0/1", "train/0/1")
+    plant(tmp_path, "train/1/1", "query/1/1", "query/2/1", "gallery/1/2", "gallery/2/1/other", "gallery/0/1")
     plant(tmp_path, "val/3/1", "old/3/1")
     beside, known, alone = read_people(tmp_path).notes
     assert beside == "not read, since they lie beside train, query, gallery: old, val"

@@ -108,10 +108,24 @@ def by_hand(query, gallery, q, first, second):
 def test_the_query_itself_is_known_by_its_name():
     rows, names = torch.eye(3), [nlreid.embedding.TrackInfo(name, 1) for name in "abc"]
     query = nlreid.Embeddings(rows[:1], [1], [1], names[:1])
-    gallery = nlreid.Embeddings(rows.half() * 0.9, [1, 1, 1], [1, 1, 2], names)  # another run, in other numbers
+    gallery = nlreid.Embeddings(rows.half() * 0.999, [1, 1, 1], [1, 1, 2], names)  # another run, in other numbers
     for scores in (nlreid.evaluate(query, gallery), evaluate_distances(torch.tensor([[0.0, 2.0, 1.0]]), query, gallery)):
         assert camera_matrix(scores).queries.tolist() == [[1, 1], [0, 0]]
         assert scores.matches.itself.tolist() == [True, False, False]
+
+
+def test_another_tracklet_of_the_same_name_is_not_the_query():
+    names = [nlreid.embedding.TrackInfo(name, 1) for name in "ab"]
+    query = nlreid.Embeddings(torch.tensor([[1.0, 0.0]]), [1], [1], names[:1])
+    gallery = nlreid.Embeddings(torch.tensor([[0.9, 0.1], [0.0, 1.0]]), [1, 1], [1, 2], names)
+    assert camera_matrix(nlreid.evaluate(query, gallery)).queries.tolist() == [[1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize("tracks", [None, 5, ["a", "b"], ()])
+def test_tracks_of_other_kinds_are_no_names(tracks):
+    query, gallery = drawn()
+    query.tracks = gallery.tracks = tracks
+    assert not nlreid.evaluate(query, gallery).matches.itself.any()
 
 
 def test_where_nothing_tells_the_query_itself_the_diagonal_is_empty():
@@ -139,6 +153,9 @@ def test_mean_and_deviation_over_splits():
 def test_splits_are_of_one_kind():
     with pytest.raises(InputError, match="at least one"):
         over_splits([])
+    for wrong in (nlreid.evaluate(*drawn()), [1]):
+        with pytest.raises(InputError, match="a list of what nlreid"):
+            over_splits(wrong)
     for arguments in ({"max_rank": 5}, {"ap": "trapezoid"}):
         with pytest.raises(InputError, match="one max_rank and one kind of ap"):
             over_splits([nlreid.evaluate(*drawn()), nlreid.evaluate(*drawn(), **arguments)])

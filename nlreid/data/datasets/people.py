@@ -53,13 +53,14 @@ def read_people(root: Path | str) -> Split:
 
     Raises:
         DataError: If a folder cannot be read or has nothing in it, if pictures lie beside folders or in the folder of a
-            person, if folders lie in that of a track, if a part is not in lower case, or if a distractor or junk is in `query`.
+            person, if folders lie in that of a track, if a part is not in lower case, or if a distractor or junk is in `train`
+            or `query`.
         InputError: If `root` is no path.
     """
     root = as_path("root", root)
     found, lost = _look(root).folders, list[str]()
     parts = _parts(root, found)
-    tracks = {part: list(_tracks(root / part, lost)) for part in parts} or {"gallery": list(_tracks(root, lost))}
+    tracks = {part: list(_tracks(root, part, lost)) for part in parts} or {"gallery": list(_tracks(root, "", lost))}
     everything = [track for part in tracks.values() for track in part]
     pids = _pids(track.person for track in everything)
     camids = _labels((track.camera for track in everything), least=0)
@@ -67,7 +68,7 @@ def read_people(root: Path | str) -> Split:
     if not parts:
         read["query"] = _first_tracks(read["gallery"])
     train, query, gallery = (tuple(read.get(part, ())) for part in PARTS)
-    _refuse_nobody(root / "query", query)
+    _refuse_nobody(root, (*train, *query))
     notes = (*_left_out(found, parts, lost), *_notes(train, query, gallery))
     return Split(f"people in {root}", train, query, gallery, notes)
 
@@ -80,9 +81,9 @@ def _parts(root: Path, found: Iterable[str]) -> list[str]:
     return [part for part in PARTS if part in found]
 
 
-def _tracks(root: Path, lost: list[str]) -> Iterator[_Track]:
-    """The tracks of a part, in natural order; links that lead nowhere come to `lost`."""
-    for person in _inside(root, lost):
+def _tracks(root: Path, part: str, lost: list[str]) -> Iterator[_Track]:
+    """The tracks of a part, in natural order, called by their paths below the root; links that lead nowhere come to `lost`."""
+    for person in _inside(root / part, lost):
         for camera in _inside(person, lost):
             for track in _inside(camera, lost) if _look(camera).folders else [camera]:
                 inside = _look(track)
@@ -152,11 +153,11 @@ def _first_tracks(tracklets: Iterable[Tracklet]) -> list[Tracklet]:
     return list(first.values())
 
 
-def _refuse_nobody(folder: Path, query: Iterable[Tracklet]) -> None:
-    for tracklet in query:
+def _refuse_nobody(root: Path, people: Iterable[Tracklet]) -> None:
+    for tracklet in people:
         if tracklet.pid in (DISTRACTOR, JUNK):
             raise DataError(
-                f"{folder / tracklet.name}: nobody searches for a distractor, called 0, or junk, called -1; "
+                f"{root / tracklet.name}: nobody trains on or searches for a distractor, called 0, or junk, called -1; "
                 "move it to gallery, or rename the person"
             )
 

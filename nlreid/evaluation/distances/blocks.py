@@ -158,12 +158,19 @@ class Distances:
             distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else cosine_distance(q, g)
         return distances
 
-    def equal(self, query: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the two rows of each pair are the same, number for number, `(n,)`."""
+    def equal(self, query: NDArray[np.int64], gallery: NDArray[np.int64], tolerance: float = 0.0) -> NDArray[np.bool_]:
+        """Whether the two rows of each pair are the same, `(n,)`.
+
+        Args:
+            query: A row of the query for each pair, `(n,)`.
+            gallery: A row of the gallery for each pair, `(n,)`.
+            tolerance: How long their difference may be, as a fraction of the first row; 0 is number for number.
+        """
         same = torch.empty(len(query), dtype=torch.bool, device="cpu")
         for part in self._parts(len(query)):
             q, g = self._pairs(query[part], gallery[part])
-            same[part] = (q == g).all(dim=1)
+            allowed = tolerance * torch.linalg.vector_norm(q.double(), dim=1)
+            same[part] = torch.linalg.vector_norm(q.double() - g, dim=1) <= allowed
         return same.numpy()
 
     def _parts(self, pairs: int) -> Iterator[slice]:

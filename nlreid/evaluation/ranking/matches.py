@@ -7,7 +7,7 @@ no sort of it is ever held.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from nlreid.evaluation.labelled import JUNK, Labelled, Labels, check_features, c
 from nlreid.evaluation.ranking.counting import Entries, count_between
 
 _QUERIES = 1024  # queries that go through the gallery together
+_OTHER_RUN = 0.01  # how far the features of one tracklet may be apart, as a fraction, when it is embedded again or rounded
 _EDGES = 2**21  # distances of right answers, both sides of each, that are held at a time
 
 
@@ -35,8 +36,8 @@ class Matches:
         distances: From the query, float64 `(n,)`.
         negatives: How many entries of other identities, junk aside, are nearer, int64 `(n,)`.
         camids: The camera of each entry, int64 `(n,)`.
-        itself: Whether the entry is the query itself, bool `(n,)`: the one of its name, where both sides have names; else
-            the nearest of its camera that has the same features, if there is one. None where this cannot be told.
+        itself: Whether the entry is the query itself, bool `(n,)`: the one of its camera with its name and nearly its
+            features, where both sides have names; else the nearest with just its features. None where this cannot be told.
         query_camids: The camera of each query, int64 `(q,)`.
     """
 
@@ -79,11 +80,11 @@ def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
     exact = distances.exact(owners, rows).numpy()
     rows, exact = _nearest_first(owners, rows, exact)
     own_camera = np.flatnonzero(camids[rows] == query_camids[owners])
-    itself = _names_agree(query, gallery, owners, rows)
-    if itself is None:
-        itself = np.zeros(len(rows), dtype=np.bool_)
-        equal = own_camera[distances.equal(owners[own_camera], rows[own_camera])]
-        itself[equal[np.unique(owners[equal], return_index=True)[1]]] = True  # one of each query at most
+    named = _names_agree(query, gallery, owners, rows)
+    likely = own_camera if named is None else own_camera[named[own_camera]]
+    equal = likely[distances.equal(owners[likely], rows[likely], 0.0 if named is None else _OTHER_RUN)]
+    itself = np.zeros(len(rows), dtype=np.bool_)
+    itself[equal[np.unique(owners[equal], return_index=True)[1]]] = True  # one of each query at most
     negatives = np.zeros(len(rows), dtype=np.int64)
     for some in _query_blocks(np.diff(starts)):
         places, real = _slots(starts, some)
@@ -110,23 +111,33 @@ def matches_in(distances: NDArray[np.floating[Any]], query: Labels, gallery: Lab
     )
     starts, owners, rows = _own_entries(query_pids, pids)
     rows, own = _nearest_first(owners, rows, distances[owners, rows].astype(np.float64))
+    itself = _names_agree(query, gallery, owners, rows)
+    if itself is not None:
+        itself &= camids[rows] == query_camids[owners]
     negatives = np.zeros(len(rows), dtype=np.int64)
     for index in np.flatnonzero(np.diff(starts)).tolist():
         part = slice(starts[index], starts[index + 1])
         wrong = np.flatnonzero((pids != query_pids[index]) & (pids != JUNK))
         negatives[part] = _before(distances[index, wrong].astype(np.float64), wrong, own[part], rows[part])
-    return Matches(starts, rows, own, negatives, camids[rows], _names_agree(query, gallery, owners, rows), query_camids)
+    return Matches(starts, rows, own, negatives, camids[rows], itself, query_camids)
 
 
 def _names_agree(
     query: Labels, gallery: Labels, owners: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> NDArray[np.bool_] | None:
     """Whether the two tracklets of each pair are called the same, if both sides have names (`nlreid.Embeddings.tracks`)."""
-    names = [np.array([track.name for track in getattr(side, "tracks", ())], dtype=object) for side in (query, gallery)]
-    if not (len(names[0]) and len(names[1])):
+    names = [_names(side) for side in (query, gallery)]
+    if names[0] is None or names[1] is None:
         return None
     same: NDArray[np.bool_] = names[0][owners] == names[1][rows]
     return same
+
+
+def _names(side: Labels) -> NDArray[np.object_] | None:
+    tracks = getattr(side, "tracks", None)
+    if not isinstance(tracks, Sequence) or len(tracks) != len(side.pids) or not all(hasattr(t, "name") for t in tracks):
+        return None
+    return np.array([track.name for track in tracks], dtype=object) if len(tracks) else None
 
 
 def _before(

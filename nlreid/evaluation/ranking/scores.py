@@ -143,7 +143,7 @@ def _matrix(distances: Any) -> NDArray[Any] | None:
     if isinstance(distances, Tensor):
         plain = distances.layout == torch.strided and distances.device.type != "meta"
         return (distances.double() if distances.is_floating_point() else distances).detach().cpu().numpy() if plain else None
-    return distances if isinstance(distances, np.ndarray) else None
+    return distances if isinstance(distances, np.ndarray) and not isinstance(distances, np.ma.MaskedArray) else None
 
 
 def _check(ap: str, max_rank: int) -> int:

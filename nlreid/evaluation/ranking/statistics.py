@@ -61,7 +61,7 @@ def _of_queries(scores: RankingScores, score: str) -> NDArray[np.float64]:
     if score == "mINP":
         return scores.inverse_negative_penalty
     kind, _, k = str(score).partition("-")
-    if kind != "rank" or not k.isdecimal() or int(k) < 1:
+    if kind != "rank" or not k.isdecimal() or len(k) > 9 or int(k) < 1:
         raise unknown_name("score", score, SCORES, "Allowed: mAP, mINP, rank-k for any k.")
     return (scores.first_hit <= int(k)).astype(np.float64)
 
@@ -130,6 +130,8 @@ def over_splits(scores: Sequence[RankingScores]) -> dict[str, Spread]:
     Raises:
         InputError: If there is none, or they are not of one kind.
     """
+    if not isinstance(scores, Sequence) or not all(isinstance(one, RankingScores) for one in scores):
+        raise InputError(f"scores are a list of what nlreid.evaluate answers; got {scores!r:.80}")
     tables = [{name: value for name, value in one.as_dict().items() if isinstance(value, float)} for one in scores]
     if not tables or any(table.keys() != tables[0].keys() for table in tables) or len({one.ap for one in scores}) > 1:
         raise InputError(f"scores are at least one, all with one max_rank and one kind of ap; got {len(tables)}")
