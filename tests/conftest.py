@@ -44,6 +44,15 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """So small a network is not faster on several, and far slower where they wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A Hub on loopback that the client talks to, with empty caches, and without the user's token and other variables."""

@@ -15,9 +15,9 @@ from torch import Tensor
 from nlreid.embedding.embeddings_file import Contents, read_embeddings, write_embeddings
 from nlreid.embedding.track import TrackInfo
 from nlreid.errors import DataError, InputError, unknown_name
+from nlreid.evaluation.labelled import whole_numbers
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-_LARGEST = 2**63 - 1  # that int64 holds
 _BLOCK = 8192  # rows that are looked at together
 
 
@@ -51,7 +51,7 @@ class Embeddings:
     def __post_init__(self) -> None:
         for name in ("pids", "camids"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+                object.__setattr__(self, name, torch.from_numpy(whole_numbers(name, getattr(self, name))))
         if not isinstance(self.model, str):
             raise InputError(f"model is text, the name and weights of what made the embeddings; got {self.model!r:.80}")
         self._check_tracks()
@@ -125,7 +125,7 @@ class Embeddings:
         Raises:
             InputError: If a row is no whole number, is not there or comes twice.
         """
-        places = _numbers("rows", rows)
+        places = torch.from_numpy(whole_numbers("rows", rows))
         outside = places[(places < 0) | (places >= len(self))]
         if len(outside):
             raise InputError(f"rows are from 0 to {len(self) - 1}; row {int(outside[0])} was asked for")
@@ -186,16 +186,3 @@ class Embeddings:
 
 def _as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
     return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))  # a mapped file cannot be written
-
-
-def _numbers(name: str, values: Any) -> Tensor:
-    """Whole numbers as int64 on the CPU."""
-    try:
-        array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:  # uneven lists, tensors of odd kinds
-        raise InputError(f"{name} are whole numbers (n,); got {values!r:.80}") from error
-    if array.ndim != 1 or not (array.dtype.kind in "iu" or array.size == 0):
-        raise InputError(f"{name} are whole numbers (n,); got {array.dtype} {array.shape}")
-    if array.dtype.kind == "u" and array.size and array.max() > _LARGEST:  # it would come out negative
-        raise InputError(f"{name} are whole numbers up to {_LARGEST}; got {array.max()}")
-    return torch.from_numpy(array.astype(np.int64))

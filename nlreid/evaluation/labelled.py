@@ -15,6 +15,7 @@ JUNK = -1
 """The pid of what is no answer, right or wrong: it is left out of every ranking (MARS, Zheng et al. 2016)."""
 
 Features = Tensor | NDArray[np.floating[Any]]
+_LARGEST = np.iinfo(np.int64).max
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -110,16 +111,32 @@ def _labels(name: str, kind: str, side: Labels, count: int) -> NDArray[np.int64]
             f"the {name} has no {kind}; evaluating needs the identity and the camera of each row: "
             "nlreid.Embeddings(features, pids, camids)"
         )
+    name, wanted = f"{kind} of the {name}", f"whole numbers, one for each of {count} rows"
+    array = whole_numbers(name, values, wanted)
+    if array.shape != (count,):
+        raise InputError(f"{name} are {wanted}; got {array.dtype} {array.shape}")
+    return array
+
+
+def whole_numbers(name: str, values: Any, wanted: str = "whole numbers (n,)") -> NDArray[np.int64]:
+    """Labels of any kind (list, array, tensor on any device) as int64 `(n,)`.
+
+    Args:
+        name: What they are, for messages.
+        values: What came.
+        wanted: What is allowed, for messages.
+
+    Raises:
+        InputError: If they are anything else, or too large.
+    """
     try:
         array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
     except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:  # uneven lists, tensors of odd kinds
-        raise InputError(f"{kind} of the {name} are whole numbers, one for each of {count} rows; got {values!r:.80}") from error
-    if array.shape != (count,) or not (array.dtype.kind in "iu" or array.size == 0):
-        raise InputError(
-            f"{kind} of the {name} are whole numbers, one for each of {count} rows; got {array.dtype} {array.shape}"
-        )
-    if array.size and array.max() > np.iinfo(np.int64).max:  # of uint64, which would wrap round, even into junk
-        raise InputError(f"{kind} of the {name} are whole numbers below 2^63; got {array.max()}")
+        raise InputError(f"{name} are {wanted}; got {values!r:.80}") from error
+    if array.ndim != 1 or not (array.dtype.kind in "iu" or array.size == 0):
+        raise InputError(f"{name} are {wanted}; got {array.dtype} {array.shape}")
+    if array.size and array.max() > _LARGEST:  # of uint64, which would wrap round, even into junk
+        raise InputError(f"{name} are whole numbers up to {_LARGEST}, below 2^63; got {array.max()}")
     return array.astype(np.int64)
 
 

@@ -19,18 +19,11 @@ from nlreid.data.datasets.table import DATASETS, Dataset, read_splits
 from nlreid.data.split import Split
 from nlreid.evaluation import camera_matrix, confidence_interval, evaluate, evaluate_distances, over_splits, rerank
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RANDOM = "nlreid: the weights are random; give --pretrained for a ranking that means something\n"
 SCORES = ["rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP"]
 MODEL = ["--model", "test_r3d", "--device", "cpu"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """So small a network is not faster on several, and far slower where they wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -115,3 +115,16 @@ def publish_ls_vid(monkeypatch) -> None:
         test_tracklets=5, test_boxes=11, queries=2,
     )  # fmt: skip
     monkeypatch.setitem(PUBLISHED, "ls_vid", counts)
+
+
+def labels(tracklets):
+    return [(tracklet.pid, tracklet.camid, len(tracklet)) for tracklet in tracklets]
+
+
+def of_rows(rows):
+    return [(row.pid, row.camera, row.frames) for row in rows]
+
+
+def contents(split):
+    parts = (split.train, split.query, split.gallery)
+    return [[(t.name, t.pid, t.camid, t.frame_numbers, list(t.frames)) for t in part] for part in parts]

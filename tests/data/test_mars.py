@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.listings import shuffle_listings
-from data.miniature import MARS_QUERIES, MARS_TEST, MARS_TRAIN, publish_mars, write_mars
+from data.miniature import MARS_QUERIES, MARS_TEST, MARS_TRAIN, contents, labels, of_rows, publish_mars, write_mars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
@@ -34,19 +34,6 @@ def root(whole, tmp_path):
 @pytest.fixture(autouse=True)
 def _published(monkeypatch):
     publish_mars(monkeypatch)
-
-
-def labels(tracklets):
-    return [(tracklet.pid, tracklet.camid, len(tracklet)) for tracklet in tracklets]
-
-
-def of_rows(rows):
-    return [(row.pid, row.camera, row.frames) for row in rows]
-
-
-def contents(split):
-    parts = (split.train, split.query, split.gallery)
-    return [[(t.name, t.pid, t.camid, t.frame_numbers, list(t.frames)) for t in part] for part in parts]
 
 
 def test_official_the_gallery_is_the_whole_test_part(whole):

@@ -21,20 +21,13 @@ from nlreid.data.images import FramePaths
 from nlreid.embedding.parts import embed_in_parts
 from nlreid.errors import DataError, InputError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def new_model(seed=0, **options):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nlreid.create_model("test_r3d", **options).eval()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """So small a network is not faster on several, and far slower where they wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
