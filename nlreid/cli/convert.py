@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 
 import nlreid
-from nlreid.embedding.whole_file import check_writable, write_whole
+from nlreid.data.whole_file import check_writable, write_whole
 from nlreid.errors import InputError, some_of
 from nlreid.hub.convert import RECIPES
 from nlreid.hub.table.config import METADATA_KEY

@@ -14,9 +14,9 @@ from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklet
 from nlreid.data.disk import exists, is_file, resolved
 from nlreid.data.images import IMAGE_SUFFIXES
 from nlreid.data.tracklet import Tracklet
+from nlreid.data.whole_file import check_writable
 from nlreid.embedding import embed
 from nlreid.embedding.device import resolve_device
-from nlreid.embedding.whole_file import check_writable
 from nlreid.errors import DataError, InputError
 from nlreid.models import VideoReID
 

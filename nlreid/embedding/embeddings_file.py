@@ -13,7 +13,7 @@ import safetensors.torch
 from torch import Tensor
 
 from nlreid.data.disk import as_path, is_file, reading
-from nlreid.embedding.whole_file import write_whole
+from nlreid.data.whole_file import write_whole
 from nlreid.errors import DataError, some_of
 
 FORMAT = 1

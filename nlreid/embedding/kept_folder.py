@@ -12,10 +12,10 @@ import torch
 
 from nlreid.data.disk import exists
 from nlreid.data.tracklet import Tracklet
+from nlreid.data.whole_file import check_writable, write_new, write_whole
 from nlreid.embedding.embeddings import Embeddings
 from nlreid.embedding.embeddings_file import read_embeddings, write_embeddings
 from nlreid.embedding.provenance import FORMAT, differences, digest_of
-from nlreid.embedding.whole_file import check_writable, write_new, write_whole
 from nlreid.errors import DataError
 
 ABOUT = "embedding.json"
