@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 
 from nlreid.errors import InputError
 from nlreid.inflation.backbone import Backbone3d, insert_after
@@ -66,6 +67,12 @@ def insert_non_local(backbone: Backbone3d, spec: NonLocalSpec) -> Backbone3d:
             block.to(next(backbone.parameters()).device, backbone.dtype).train(backbone.training)
             insert_after(backbone, after, new_name, block)
     return backbone
+
+
+def non_local_blocks(network: nn.Module) -> dict[str, NonLocalBlock]:
+    """The non-local blocks of a model or a backbone, in the order in which they run, by name: `"layer2.non_local_1"`."""
+    named = network.named_modules()
+    return {name.removeprefix("backbone."): module for name, module in named if isinstance(module, NonLocalBlock)}
 
 
 def _blocks_of(backbone: Backbone3d, holder: str) -> list[str]:

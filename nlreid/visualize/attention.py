@@ -1,0 +1,119 @@
+"""Where a point of a clip looks: what a non-local block gathers for it from all frames (paper Fig. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nlreid.errors import InputError, unknown_name
+from nlreid.layers.modes import evaluating
+from nlreid.layers.non_local import NonLocalBlock
+from nlreid.models.network import VideoReID
+from nlreid.models.placement import non_local_blocks
+
+Point = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """What some points of a clip gather from where.
+
+    Args:
+        block: Name of the non-local block, as `nlreid info` has it.
+        frames: The clip, as it was given: uint8 RGB `(t, h, w, 3)`.
+        points: The points: frame, y and x, in pixels of `frames`.
+        weights: What each point's position takes from each position of the block, float32 `(p, t', h', w')`. Softmax
+            affinities sum to 1 over the positions; the others may be negative.
+    """
+
+    block: str
+    frames: Tensor
+    points: tuple[Point, ...]
+    weights: Tensor
+
+    def on_frames(self) -> Tensor:
+        """The weights spread over the pixels of the frames, for a picture: float32 `(p, t, h, w)`.
+
+        Of several frames that the network has joined to one position in time, each shows its weight.
+        """
+        t, h, w = self.frames.shape[:3]
+        places = torch.arange(t) * self.weights.shape[1] // t
+        spread = F.interpolate(self.weights.flatten(0, 1)[:, None], (h, w), mode="bilinear", align_corners=False)
+        return spread.view(*self.weights.shape[:2], h, w)[:, places]
+
+
+def attend(model: VideoReID, frames: Tensor, points: Sequence[Point], *, block: str | None = None) -> Attention:
+    """What the non-local block gathers for the asked points of a clip.
+
+    Only the rows of the asked points are computed, not the affinities of all pairs. A block that has not been trained is the
+    identity: it adds nothing of what it gathers, and what it looks at is chance.
+
+    >>> import nlreid
+    >>> frames = torch.zeros(8, 64, 32, 3, dtype=torch.uint8)
+    >>> seen = attend(nlreid.create_model("test_r3d_nl"), frames, [(0, 20, 16)])
+    >>> seen.block, seen.weights.shape, seen.on_frames().shape
+    ('layer2.non_local_0', torch.Size([1, 4, 8, 4]), torch.Size([1, 8, 64, 32]))
+
+    Args:
+        model: A network with non-local blocks. It runs in evaluation mode, where it is.
+        frames: One clip, uint8 RGB `(t, h, w, 3)`; it is resized to what the model wants.
+        points: Frame, y and x of each point, in pixels of `frames`, from 0.
+        block: Name of the block; by default the first, whose positions are the finest.
+
+    Raises:
+        InputError: If the model has no non-local block, `frames` are no clip or too few for it, or a point lies outside.
+        UnknownNameError: If there is no such block.
+    """
+    name, module = _block(model, block)
+    if not isinstance(frames, Tensor):
+        raise InputError(f"frames are one tensor, as Tracklet.read gives; got {type(frames).__qualname__}")
+    clip = model.clip_spec.transform()(frames)[None]  # 1 3 t h w
+    chosen = _checked(points, frames)
+    entered: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _module, given: entered.append(given[0]))
+    weight = next(model.parameters())
+    try:
+        with evaluating(model), torch.inference_mode():
+            model.forward_features(clip.to(weight.device, weight.dtype))
+            (x,) = entered  # 1 c t' h' w'
+            rows = module.attention(x, _positions(chosen, frames, x))[0]
+    finally:
+        handle.remove()
+    return Attention(name, frames, tuple(chosen), rows.float().cpu())
+
+
+def _block(model: object, name: str | None) -> tuple[str, NonLocalBlock]:
+    if not isinstance(model, VideoReID):
+        raise InputError(f"the model is one of nlreid.create_model; got {type(model).__qualname__}")
+    blocks = non_local_blocks(model)
+    if not blocks:
+        raise InputError(f"{model.name!r} has no non-local block; nlreid.list_models('*_nl') lists the models that have")
+    if name is None:
+        return next(iter(blocks.items()))
+    if name not in blocks:
+        raise unknown_name(f"non-local block of {model.name!r}", name, blocks)
+    return name, blocks[name]
+
+
+def _checked(points: Sequence[Point], frames: Tensor) -> list[Point]:
+    places = torch.as_tensor(points)
+    if places.ndim != 2 or places.shape[1] != 3 or places.dtype not in (torch.int64, torch.int32):
+        raise InputError(f"points are (frame, y, x) triples of whole numbers, at least one; got {points!r:.80}")
+    size = torch.tensor(frames.shape[:3])
+    outside = ((places < 0) | (places >= size)).any(dim=1)
+    if outside.any():
+        raise InputError(
+            f"point {tuple(places[outside][0].tolist())} lies outside the clip; "
+            f"frame, y and x are from 0 to below {tuple(size.tolist())}"
+        )
+    return [(t, y, x) for t, y, x in places.tolist()]
+
+
+def _positions(points: Sequence[Point], frames: Tensor, x: Tensor) -> list[Point]:
+    """The positions of the feature map `(1, c, t', h', w')` in whose share of the clip the points lie."""
+    scaled = torch.tensor(points) * torch.tensor(x.shape[2:]) // torch.tensor(frames.shape[:3])
+    return [(t, h, w) for t, h, w in scaled.tolist()]
