@@ -1,0 +1,221 @@
+"""Train a network on a data set by the paper's recipe (arXiv 1807.05073, Sec. 4.2): a plain loop, to copy and change.
+
+    python examples/train.py mars /data/MARS --model r3d50_nl --pretrained kinetics -o out
+    torchrun --nproc-per-node 8 examples/train.py mars /data/MARS --model r3d50_nl --pretrained kinetics -o out
+
+The same command goes on where it was interrupted, by Ctrl-C, a kill or a power cut. In the folder `out`: `options.json`,
+`log.jsonl` (a line for each epoch), `checkpoint.pt` while it lasts, and at the end `model`, which
+`nlreid.create_model(…, pretrained="out/model")` loads. docs/training.md says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from training.arguments import fixed_options, parse_arguments
+from training.data import Batches, count_identities, make_loader, read_split, training_set
+from training.network import make_model, publish, score
+from training.running import Progress, Stop, Team, check_options, load_checkpoint, save_checkpoint, write_log
+
+import nlreid
+from nlreid.data.samplers import RandomIdentitySampler
+from nlreid.errors import InputError, NLReIDError
+from nlreid.publish.card import ModelCard
+
+SUMS = ("loss", "cross_entropy", "triplet", "accuracy")
+
+
+def main() -> int:
+    """Train, or say in one line why not."""
+    arguments = parse_arguments()
+    try:
+        team = Team.join(arguments.device)
+        try:
+            with Stop(arguments.time_limit) as stop:
+                return Training(arguments, team, stop).run()
+        finally:
+            team.leave()
+    except (NLReIDError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on from {arguments.output}", file=sys.stderr)
+        return 130
+
+
+class Training:
+    """A run: everything that the loop needs, made in the order in which one thing needs another."""
+
+    def __init__(self, arguments: argparse.Namespace, team: Team, stop: Stop) -> None:
+        self.arguments, self.team, self.stop = arguments, team, stop
+        self.output: Path = arguments.output
+        if team.rank == 0:
+            self.output.mkdir(parents=True, exist_ok=True)
+            ModelCard(arguments.licence)  # before the long work: a licence that does not exist is an error
+            check_options(self.output / "options.json", fixed_options(arguments))
+        self.split = read_split(arguments)
+        if arguments.p % team.count:
+            raise InputError(f"--p {arguments.p} identities cannot be shared out evenly among {team.count} processes")
+
+        torch.manual_seed(arguments.seed)  # of the weights that nothing is loaded into
+        self.model = make_model(arguments, count_identities(arguments, self.split)).to(team.device)
+        self.network = team.wrap(self.model)
+        self.autocast = choose_precision(arguments.precision, team.device)
+        self.loss = nlreid.VideoReIDLoss(arguments.smoothing, arguments.margin)
+        optimisers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        groups = self.model.param_groups(arguments.weight_decay)
+        self.optimiser = optimisers[arguments.optimiser](groups, lr=arguments.lr, fused=True)
+        self.scaler = torch.amp.GradScaler(team.device.type, enabled=self.autocast == torch.float16)
+
+        self.train = training_set(arguments, self.split, self.model.clip_spec)
+        p = arguments.p // team.count
+        sampler = RandomIdentitySampler(self.train.pids, p, arguments.k, arguments.seed, team.rank, team.count)
+        self.batches = Batches(sampler, p * arguments.k)
+        self.loader = make_loader(self.train, self.batches, arguments.workers, team.device)
+        self.steps: int = arguments.steps or arguments.epochs * self.batches.in_epoch
+        self.progress = Progress()
+
+    def run(self) -> int:
+        """Train to the end, or until something stops it; then evaluate and save the network."""
+        if (self.output / "model").is_dir():
+            print(f"{self.output / 'model'} is there already: this run is finished")
+            return 0
+        self.progress = load_checkpoint(self.output / "checkpoint.pt", **self.parts())
+        self.clock = time.monotonic() - self.progress.seconds
+        self.saved = time.monotonic()
+        with tqdm(total=self.steps, initial=self.progress.step, unit="step", disable=self.team.rank > 0) as self.bar:
+            while self.progress.step < self.steps or self.progress.batch:
+                if not self.run_epoch():
+                    return 128 + self.stop.signal if self.stop.signal else 0
+        if self.team.rank == 0:
+            self.finish()
+        return 0
+
+    def run_epoch(self) -> bool:
+        """One pass over the identities, or the rest of one; False where the run shall stop."""
+        progress, device = self.progress, self.team.device
+        self.train.set_epoch(progress.epoch)
+        self.batches.begin(progress.epoch, progress.batch)
+        sums = torch.tensor(progress.sums or [0.0] * len(SUMS), device=device)
+        self.network.train()
+        for batch in self.loader:
+            if progress.step == self.steps:
+                break
+            sums += self.take_step(batch.clip.to(device, non_blocking=True), batch.label.to(device, non_blocking=True))
+            progress.step += 1
+            progress.batch += 1
+            self.show(sums)
+            if self.team.any(self.stop.wanted()):
+                self.save(sums)
+                if self.team.rank == 0:
+                    print(f"stopped behind step {progress.step} of {self.steps}; the same command goes on", file=sys.stderr)
+                return False
+            if time.monotonic() - self.saved > 60 * self.arguments.save_every:
+                self.save(sums)
+        self.end_epoch(sums)
+        return True
+
+    def take_step(self, clip: Tensor, label: Tensor) -> Tensor:
+        """One step of the optimiser; the losses and the accuracy of its batch, `(4,)`."""
+        step = self.progress.step
+        # dropout depends on seed, step and rank alone: a resumed run draws what it would have drawn
+        torch.manual_seed(int(np.random.SeedSequence((self.arguments.seed, step, self.team.rank)).generate_state(1)[0]))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.arguments.lr * rate(step, self.steps, self.arguments.warmup, self.arguments.decay_start)
+        with torch.autocast(clip.device.type, self.autocast) if self.autocast else nullcontext():
+            output = self.network(clip)
+        # the hardest positives and negatives are those of the whole batch, whichever process embeds them
+        output = nlreid.ReIDOutput(self.team.gather(output.embedding), self.team.gather(output.logits))
+        labels = self.team.gather(label)
+        parts = self.loss(output, labels)
+        self.optimiser.zero_grad()
+        self.scaler.scale(parts.total * self.team.count).backward()  # see Team.gather
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        accuracy = (output.logits.argmax(1) == labels).float().mean()
+        return torch.stack([*parts, accuracy]).detach()
+
+    def show(self, sums: Tensor) -> None:
+        """The progress bar, with the means of the epoch so far whenever it is drawn."""
+        if self.bar.update() and self.progress.batch:  # values are fetched only then: on a GPU, fetching waits
+            means = dict(zip(SUMS, (sums / self.progress.batch).tolist(), strict=True))
+            self.bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
+
+    def end_epoch(self, sums: Tensor) -> None:
+        """Write a line of the log, with scores where an evaluation is due."""
+        progress = self.progress
+        values = (sums / progress.batch).tolist()
+        row = {"epoch": progress.epoch, "step": progress.step, "seconds": round(time.monotonic() - self.clock)}
+        row |= {"lr": self.optimiser.param_groups[0]["lr"]} | {n: round(v, 6) for n, v in zip(SUMS, values, strict=True)}
+        if not np.isfinite(values[0]):
+            raise InputError(f"the loss of epoch {progress.epoch} is {values[0]}: lower --lr, or give --precision float32")
+        done = progress.step == self.steps
+        due = self.arguments.evaluate_every and (progress.epoch + 1) % self.arguments.evaluate_every == 0
+        if done or due:
+            self.save(sums)  # first, so that what is interrupted is not lost
+        if due and not done and self.team.rank == 0:
+            row |= self.evaluate(self.autocast)
+        progress.log.append(row)
+        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, []
+        if self.team.rank == 0:
+            write_log(self.output / "log.jsonl", progress.log)
+
+    def evaluate(self, autocast: torch.dtype | None) -> dict[str, float]:
+        """Scores on the test part; Ctrl-C ends it at once, since everything is saved."""
+        self.stop.at_once = True
+        scores = score(self.model, self.split, autocast)
+        self.stop.at_once = False
+        return {name: round(value, 5) for name, value in scores.items()}
+
+    def parts(self) -> dict[str, object]:
+        """What has a state."""
+        return {"model": self.model, "optimiser": self.optimiser, "scaler": self.scaler}
+
+    def save(self, sums: Tensor) -> None:
+        """Keep the state, behind a step."""
+        self.progress.sums = sums.tolist()
+        self.progress.seconds = time.monotonic() - self.clock
+        self.saved = time.monotonic()
+        if self.team.rank == 0:
+            save_checkpoint(self.output / "checkpoint.pt", self.progress, **self.parts())
+
+    def finish(self) -> None:
+        """Evaluate in float32, as everybody who loads the network will, and save it with a card."""
+        scores = self.evaluate(None)
+        log = self.progress.log
+        log[-1] |= scores
+        write_log(self.output / "log.jsonl", log)
+        publish(self.model, self.output / "model", self.arguments, self.split, log[-1])
+        (self.output / "checkpoint.pt").unlink(missing_ok=True)
+        print(f"{self.output / 'model'}: " + (", ".join(f"{n} {v:.3f}" for n, v in scores.items()) or "nothing to score it on"))
+
+
+def rate(step: int, steps: int, warmup: int, decay_start: float) -> float:
+    """The share of the learning rate in a step: 1, then from t0 to the end t1 falling to 0.001, as 0.001^((t-t0)/(t1-t0))."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    start = decay_start * steps
+    return 0.001 ** ((step - start) / (steps - start)) if step > start else 1.0
+
+
+def choose_precision(asked: str, device: torch.device) -> torch.dtype | None:
+    """The type of mixed precision, None for none: by default bfloat16 where the device computes with it."""
+    if asked != "auto":
+        return None if asked == "float32" else getattr(torch, asked)
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    # private names, of which there are no public ones: without these instructions bfloat16 is slower than float32
+    fast = device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if fast else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

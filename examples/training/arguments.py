@@ -1,0 +1,122 @@
+"""The command line of `train.py`, with the paper's values as defaults (arXiv 1807.05073, Sec. 4.2)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nlreid.data.datasets.table import DATASETS
+
+SYNTHETIC = "synthetic"
+# what may change when a run is resumed: none of it changes what is learnt
+FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "time_limit", "licence")
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Train a network of nlreid on a data set.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("dataset", choices=(*DATASETS, SYNTHETIC), help="what to train on")
+    parser.add_argument("root", nargs="?", type=Path, help=f"where it lies; {SYNTHETIC} needs no place")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; one that is there is resumed")
+    _add_data(parser.add_argument_group("data"))
+    _add_model(parser.add_argument_group("model"))
+    _add_recipe(parser.add_argument_group("recipe"))
+    _add_run(parser.add_argument_group("run"))
+    arguments = parser.parse_args(argv)
+    if (arguments.root is None) != (arguments.dataset == SYNTHETIC):
+        parser.error(f"{arguments.dataset} {'needs no place' if arguments.root else 'needs a place: give ROOT'}")
+    if arguments.steps is None and arguments.epochs is None:
+        arguments.epochs = 300
+    return arguments
+
+
+def fixed_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that a run keeps when it is resumed, in plain values."""
+    options = {name: value for name, value in vars(arguments).items() if name not in FREE}
+    return json.loads(json.dumps(options, default=str))
+
+
+def _add_data(group: Any) -> None:
+    group.add_argument("--split", type=number(int, 0), default=0, help="of data sets with ten splits, which")
+    group.add_argument("--partial", action="store_true", help="take what is there of an incomplete data set")
+    group.add_argument("--erasing", type=number(float, 0, 1), default=0.0, help="probability of random erasing")
+    group.add_argument("--identities", type=number(int, 2), default=750, help=f"{SYNTHETIC}: people to train on")
+    group.add_argument("--tracklets", type=number(int, 1), default=8, help=f"{SYNTHETIC}: tracklets of each")
+    group.add_argument("--rendered-frames", type=number(int, 1), default=16, help=f"{SYNTHETIC}: frames of a tracklet")
+    group.add_argument("--data-seed", type=number(int, 0), default=0, help=f"{SYNTHETIC}: which people")
+
+
+def _add_model(group: Any) -> None:
+    group.add_argument("--model", default="r3d50_nl", help="a name of `nlreid models`")
+    group.add_argument("--pretrained", help="its weights: a tag such as kinetics or imagenet, a path, or hf-hub:org/name")
+    group.add_argument("--init-from", type=Path, help="start from a saved network of another shape, such as a c2d one")
+    group.add_argument("--head", choices=("linear", "bottleneck", "bnneck"), help="(default: the paper's bottleneck)")
+    group.add_argument("--frames", type=number(int, 1), help="frames of a clip")
+    group.add_argument("--stride", type=number(int, 1), help="from one frame of a clip to the next")
+    group.add_argument("--size", type=number(int, 1), nargs=2, metavar=("HEIGHT", "WIDTH"), help="of a frame, in pixels")
+    group.add_argument(
+        "--set", type=setting, action="append", default=[], metavar="FIELD=JSON", help="another field of its spec: dropout=0.2"
+    )
+
+
+def _add_recipe(group: Any) -> None:
+    length = group.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=number(int, 1), help="epochs of all identities (default: 300)")
+    length.add_argument("--steps", type=number(int, 1), help="steps of the optimiser, instead")
+    group.add_argument("--p", type=number(int, 2), default=32, help="identities of a batch, of all processes together")
+    group.add_argument("--k", type=number(int, 2), default=4, help="tracklets of an identity in a batch")
+    group.add_argument("--optimiser", choices=("adam", "adamw"), default="adam", help="what takes the steps")
+    group.add_argument("--lr", type=number(float, 0), default=3e-4, help="learning rate")
+    group.add_argument("--weight-decay", type=number(float, 0), default=5e-4, help="of kernels; norms and biases have none")
+    group.add_argument("--decay-start", type=number(float, 0, 1), default=0.5, help="share of the steps before the decay")
+    group.add_argument("--warmup", type=number(int, 0), default=0, help="steps in which the learning rate rises from 0")
+    group.add_argument("--margin", type=margin, default=0.3, help="of the triplet loss; or soft")
+    group.add_argument("--smoothing", type=number(float, 0, 1), default=0.1, help="of the labels")
+    group.add_argument("--seed", type=number(int, 0), default=0, help="of everything that is drawn")
+    group.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="auto: bfloat16 where the device computes with it, else float32",
+    )
+
+
+def _add_run(group: Any) -> None:
+    group.add_argument("--device", help="(default: cuda if there is one, else cpu)")
+    group.add_argument("--workers", type=number(int, 0), default=2, help="processes that read clips, for each that trains")
+    group.add_argument("--evaluate-every", type=number(int, 0), default=0, metavar="EPOCHS", help="0: only at the end")
+    group.add_argument("--save-every", type=number(float, 0), default=10, metavar="MINUTES", help="0: behind each step")
+    group.add_argument("--time-limit", type=number(float, 0), metavar="MINUTES", help="save and stop then, to be resumed")
+    group.add_argument("--licence", default="CC-BY-NC-4.0", help="of the weights; ask the terms of the data set")
+
+
+def number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], float]:
+    """An argument type for numbers in a range."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not least <= value <= most or value == float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {least}" + (f" to {most}" if most < 1e9 else ""))
+        return value
+
+    parse.__name__ = kind.__name__  # argparse shows it: invalid int value
+    return parse
+
+
+def margin(text: str) -> float | str:
+    """The margin of the triplet loss."""
+    return text if text == "soft" else number(float, 0)(text)
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """A field of the model's spec and its value: JSON, or a plain word."""
+    field, _, value = text.partition("=")
+    try:
+        return field, json.loads(value)
+    except json.JSONDecodeError:
+        return field, value

@@ -1,0 +1,84 @@
+"""What is trained on and what is tested on, and the batches of an epoch."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from nlreid.data.datasets.table import read_splits
+from nlreid.data.samplers import Draw, RandomIdentitySampler
+from nlreid.data.split import Split
+from nlreid.data.tracklet_dataset import ClipItem, TrackletDataset
+from nlreid.models.spec import ClipSpec
+from training.arguments import SYNTHETIC
+
+
+def read_split(arguments: argparse.Namespace) -> Split:
+    """The data set; of those with several splits one."""
+    (split,) = read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial)
+    return split
+
+
+def count_identities(arguments: argparse.Namespace, split: Split) -> int:
+    """How many people there are to train on."""
+    return arguments.identities if arguments.dataset == SYNTHETIC else split.num_classes
+
+
+def training_set(arguments: argparse.Namespace, split: Split, spec: ClipSpec) -> TrackletDataset:
+    """The clips to train on: a data set with `pids`, `num_classes` and `set_epoch`."""
+    transform = spec.training_transform(arguments.erasing)
+    return TrackletDataset(split.train, clips=spec.training_clips(), transform=transform, seed=arguments.seed)
+
+
+class Batches:
+    """The batches of an epoch, each a list of indices; of a resumed epoch those that are still to come.
+
+    Args:
+        sampler: P identities with K tracklets each, of this process.
+        size: Clips of a batch of this process, P x K.
+    """
+
+    def __init__(self, sampler: RandomIdentitySampler, size: int) -> None:
+        self.sampler, self.size, self.done = sampler, size, 0
+
+    def begin(self, epoch: int, done: int) -> None:
+        """Choose the epoch, and how many of its batches were had before."""
+        self.sampler.set_epoch(epoch)
+        self.done = done
+
+    @property
+    def in_epoch(self) -> int:
+        """How many batches a whole epoch has."""
+        return -(-len(self.sampler) // self.size)
+
+    def __len__(self) -> int:
+        return self.in_epoch - self.done
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        indices = list(self.sampler)
+        for number in range(self.done, self.in_epoch):
+            yield indices[number * self.size : (number + 1) * self.size]
+
+
+def make_loader(train: TrackletDataset, batches: Batches, workers: int, device: torch.device) -> DataLoader[ClipItem]:
+    """A loader whose clips depend on seed, epoch and index alone, whoever reads them and wherever the epoch begins."""
+    return DataLoader(
+        train,
+        batch_sampler=batches,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=_worker_signals,
+        generator=torch.Generator(),  # else each epoch would draw from the global one
+    )
+
+
+def _worker_signals(_: int) -> None:
+    """Ctrl-C reaches workers, too: they go when the training is done with them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,101 @@
+"""The network: made, started from an earlier one, scored, and described when it is done."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import nlreid
+from nlreid.data.split import JUNK, Split, unanswered
+from nlreid.errors import InputError, WeightsError
+from nlreid.inflation.weights import load_inflated
+from nlreid.models.read import read_checkpoint
+from training.arguments import fixed_options
+
+METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
+
+
+def make_model(arguments: argparse.Namespace, num_classes: int) -> nlreid.VideoReID:
+    """The network with its start values."""
+    overrides = dict(arguments.set)
+    clip = {name: value for name in ("frames", "stride", "size") if (value := getattr(arguments, name))}
+    if clip:
+        overrides["clip"] = {**overrides.get("clip", {}), **clip}
+    if arguments.pretrained and arguments.init_from:
+        raise InputError("give --pretrained or --init-from, not both: each fills the network")
+    pretrained = arguments.pretrained or ("." in arguments.model)  # a tag in the name means its weights
+    model = nlreid.create_model(arguments.model, pretrained, num_classes=num_classes, head=arguments.head, **overrides)
+    if arguments.init_from:
+        start_from(model, arguments.init_from)
+    return model
+
+
+def start_from(model: nlreid.VideoReID, path: Path) -> None:
+    """Take start values from a network of another shape: a `c2d` one is inflated, non-local blocks may be new.
+
+    `--pretrained` takes a saved network of the same name; this is for the stages before, as in Table 3 of the paper: frames
+    first, then clips. The head comes along where it has the same shapes.
+
+    Raises:
+        WeightsError: If the backbone of one is not that of the other, in frames or in clips.
+    """
+    tensors = dict(read_checkpoint(path).tensors)
+    source = {name.removeprefix("backbone."): t for name, t in tensors.items() if name.startswith("backbone.")}
+    if not source:
+        raise WeightsError(f"{path}: no network of nlreid; for 2D weights of a backbone there is --pretrained")
+    backbone = model.backbone.state_dict()
+    taken = {name for name, t in source.items() if name in backbone and backbone[name].shape == t.shape}
+    new = {name for name in backbone if name not in taken}
+    if all(".non_local_" in name for name in new) and len(taken) == len(source):
+        model.backbone.load_state_dict({**backbone, **source})
+        how = "as it is"
+    else:
+        load_inflated(model.backbone, _flat(source, path), model.spec.init)
+        new = {name for name in backbone if ".non_local_" in name}
+        how = "inflated"
+    head = {name.removeprefix("head."): t for name, t in tensors.items() if name.startswith("head.")}
+    own = model.head.state_dict()
+    same = {name: t for name, t in head.items() if name in own and own[name].shape == t.shape}
+    model.head.load_state_dict({**own, **same})
+    print(f"started from {path}: backbone {how}, {len(new)} tensors of it new; {len(same)} of {len(own)} tensors of the head")
+
+
+def _flat(source: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of a network on frames as those of its 2D source: kernels lose their time axis of length one."""
+    kernels = {name: t for name, t in source.items() if t.ndim == 5}
+    if any(t.shape[2] != 1 for t in kernels.values()):
+        raise WeightsError(f"{path}: has kernels over time that are not those of the model; a c2d network has none")
+    return {**source, **{name: t.squeeze(2) for name, t in kernels.items()}}
+
+
+def score(model: nlreid.VideoReID, split: Split, autocast: torch.dtype | None = None) -> dict[str, float]:
+    """Rank-1, 5, 10, 20, mAP and mINP on the test part, as fractions of 1; none where nothing can be scored."""
+    alone = set(map(id, unanswered(split.query, split.gallery)))
+    if all(id(tracklet) in alone or tracklet.pid == JUNK for tracklet in split.query):
+        return {}
+    people = {tracklet.name: tracklet for tracklet in (*split.query, *split.gallery)}  # of which some are in both
+    embedded = nlreid.embed(model, people.values(), autocast=autocast)
+    rows = {track.name: row for row, track in enumerate(embedded.tracks)}
+    query, gallery = (embedded.select([rows[t.name] for t in part]) for part in (split.query, split.gallery))
+    scores = nlreid.evaluate(query, gallery).as_dict()
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
+def publish(
+    model: nlreid.VideoReID, folder: Path, arguments: argparse.Namespace, split: Split, last: Mapping[str, float]
+) -> None:
+    """Save the network with a card that says how it was trained and what it scored."""
+    measured = {"dataset": split.name, "by": "measured here, in float32"}
+    options = ", ".join(f"{name}={value}" for name, value in fixed_options(arguments).items() if value not in (None, []))
+    length = f"{last['step']:,} steps in {last['seconds'] / 60:.0f} minutes"
+    card = {
+        "licence": arguments.licence,
+        "summary": f"Trained by `examples/train.py`, {length}, with {options}.",
+        "training_data": f"{split.name}: {model.num_classes} persons.",
+        "scores": [{**measured, "metric": name, "value": last[name]} for name in METRICS if name in last],
+    }
+    nlreid.save_pretrained(model, folder, card=card)

@@ -1,0 +1,172 @@
+"""What keeps a run alive: several processes as one, stopping in order, and a checkpoint that is whole at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from nlreid.errors import InputError
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train together; alone without `torchrun`."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @classmethod
+    def join(cls, device: str | None) -> Team:
+        """Meet the other processes, if `torchrun` has started some: each on a GPU of its own, or all on the CPU."""
+        rank, count, local = (int(os.environ.get(name, default)) for name, default in _TORCHRUN)
+        kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        own = torch.device(f"cuda:{local}" if kind == "cuda" and count > 1 else kind)
+        if own.type == "cuda":
+            torch.cuda.set_device(own)
+        if count > 1:  # the others wait while the first evaluates, hours for a large gallery
+            dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=timedelta(hours=12))
+        return cls(rank, count, own)
+
+    def leave(self) -> None:
+        """Part from the others."""
+        if self.count > 1:
+            dist.destroy_process_group()
+
+    def gather(self, own: Tensor) -> Tensor:
+        """The rows of all processes, by rank; this process's part keeps its gradient.
+
+        What is computed of them has the same value in each process. A process gets the gradients of its own rows from it
+        and nobody else's, so that the sum over the processes is the gradient. `DistributedDataParallel` takes the mean:
+        call backward on the loss times `count`.
+        """
+        if self.count == 1:
+            return own
+        parts = [torch.empty_like(own) for _ in range(self.count)]
+        dist.all_gather(parts, own.detach().contiguous())
+        parts[self.rank] = own
+        return torch.cat(parts)
+
+    def any(self, own: bool) -> bool:
+        """Whether it is so in any of the processes."""
+        if self.count == 1:
+            return own
+        flag = torch.tensor(float(own), device=self.device)
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        return bool(flag)
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The network whose gradients are the mean over the processes; on GPUs batch norms see the whole batch, too."""
+        if self.count == 1:
+            return model
+        if self.device.type == "cuda":
+            odd = {type(m).__name__ for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)} - _NORMS
+            if odd:  # they do more than to normalise, and torch would put plain norms in their place
+                raise InputError(f"the norms {', '.join(sorted(odd))} cannot be shared by processes; train on one GPU")
+            nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return nn.parallel.DistributedDataParallel(model)
+
+
+_TORCHRUN = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+_NORMS = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}
+
+
+class Stop:
+    """Ctrl-C, a termination signal or the time limit end the training behind a step; a second Ctrl-C ends it at once.
+
+    Args:
+        minutes: The time limit, if there is one.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
+        self.deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
+        self.signal = 0
+        self.at_once = False  # while nothing would be lost
+
+    def __enter__(self) -> Stop:
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        again, self.signal = self.signal == number, number
+        if again or self.at_once:
+            raise KeyboardInterrupt
+
+    def wanted(self) -> bool:
+        """Whether to save and end."""
+        return self.signal > 0 or time.monotonic() > self.deadline
+
+
+@dataclass
+class Progress:
+    """How far a run is: the next batch, the sums of the epoch so far, and a line of the log for each epoch before."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # of the epoch
+    seconds: float = 0.0
+    sums: list[float] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(path: Path, progress: Progress, **parts: Any) -> None:
+    """Keep the state of a run: of its progress, and of the network and whatever else has a state dict."""
+    with replacing(path) as file:
+        torch.save({"progress": asdict(progress)} | {name: part.state_dict() for name, part in parts.items()}, file)
+
+
+def load_checkpoint(path: Path, **parts: Any) -> Progress:
+    """Put everything into the state that was kept; a run that never kept one is at its beginning."""
+    if not path.exists():
+        return Progress()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return Progress(**state["progress"])
+
+
+def check_options(path: Path, options: Mapping[str, Any]) -> None:
+    """Note the options of a run, or hold them to those that it was begun with."""
+    if not path.exists():
+        with replacing(path) as file:
+            file.write((json.dumps(options, indent=1) + "\n").encode())
+        return
+    before = json.loads(path.read_bytes())
+    other = [f"--{name.replace('_', '-')} was {before.get(name)}" for name in options if options[name] != before.get(name)]
+    if other:
+        raise InputError(f"{path.parent} holds a run with other options: {', '.join(other)}; give those, or another -o")
+
+
+def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A line of JSON for each epoch, the file written anew: a resumed run has no line twice."""
+    with replacing(path) as file:
+        file.writelines((json.dumps(row) + "\n").encode() for row in rows)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file under a temporary name, then rename it: after a kill it is whole, the old one or the new one."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # before the name: a power cut must not leave the name without the contents
+    part.replace(path)
