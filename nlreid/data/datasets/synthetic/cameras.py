@@ -1,0 +1,96 @@
+"""Cameras: where they look from, their colours, their optics, their resolution, and what compression leaves."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from nlreid.data.datasets.synthetic.draws import Draws
+from nlreid.data.datasets.synthetic.identity import Columns
+
+HEIGHTS = (32, 48, 64, 80, 96, 128)  # of a person, in pixels of the camera; all divide into blocks of 8
+_HEIGHT_WEIGHTS = (0.12, 0.22, 0.26, 0.18, 0.12, 0.10)
+_BLUR = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]).div(16).expand(3, 1, 3, 3)
+_K = torch.arange(8.0)
+_DCT = torch.cos(math.pi * (2 * _K[None] + 1) * _K[:, None] / 16) * torch.where(_K[:, None] == 0, math.sqrt(1 / 8), 0.5)
+_COARSER = 1 + 0.5 * (_K[:, None] + _K)  # high frequencies are kept less exactly
+
+
+def draw_cameras(count: int, generator: Generator, strength: float = 0.35) -> Columns:
+    """Cameras, a row for each: float, `(count, 1)`, `gain` `(count, 3)`.
+
+    Args:
+        count: Cameras.
+        generator: Where they are drawn from.
+        strength: How much their colours differ; 0 is not at all, 1 is as daylight differs from lamps.
+    """
+    draws = Draws(count, generator)
+    grey = draws.chance(0.08 * strength) > 0
+    return {
+        "pitch": draws.uniform(0, 1) ** 1.3 * 0.6,  # downwards, in radians
+        "gain": torch.exp(strength * (draws.normal(0.07, 3) + draws.normal(0.18))),
+        "saturation": torch.where(grey, 0.15, torch.exp(draws.normal(0.3 * strength)).clamp(0.3, 1.8)),
+        "gamma": torch.exp(draws.normal(0.25 * strength)),
+        "contrast": torch.exp(draws.normal(0.18 * strength)),
+        "lift": draws.uniform(-0.08, 0.1) * strength,
+        "height": torch.tensor(HEIGHTS)[draws.choice(_HEIGHT_WEIGHTS)][:, None].float(),
+        "sharpening": draws.chance(0.4) * draws.uniform(0.2, 1.5),
+        "noise": draws.chance(0.8) * draws.uniform(0, 0.04),
+        "quantum": draws.chance(0.7) * draws.uniform(0.01, 0.12),  # of the compression
+    }
+
+
+def photograph(picture: Tensor, cameras: Columns, generator: Generator) -> Tensor:
+    """What cameras make of what is before them.
+
+    Args:
+        picture: Float, 0..1, `(n, t, 3, h, w)`.
+        cameras: One row for each track, see `draw_cameras`.
+        generator: Where the noise is drawn from.
+
+    Returns:
+        uint8, `(n, t, 3, h, w)`.
+    """
+    picture = _coloured(picture, cameras).clamp(0, 1)
+    out = torch.empty_like(picture)
+    for height in HEIGHTS:
+        rows = torch.nonzero(cameras["height"][:, 0] == height)[:, 0]
+        if len(rows):
+            chosen = {key: column[rows].repeat_interleave(picture.shape[1], 0) for key, column in cameras.items()}
+            out[rows] = _recorded(picture[rows].flatten(0, 1), height, chosen, generator).view_as(picture[rows])
+    return (out.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _coloured(picture: Tensor, cameras: Columns) -> Tensor:
+    def column(name: str) -> Tensor:
+        return cameras[name][:, None, :, None, None]
+
+    picture = torch.lerp(picture.mean(2, keepdim=True), picture, column("saturation")) * column("gain")
+    picture = picture.clamp(1e-4, 4) ** column("gamma")
+    return (picture - 0.45) * column("contrast") + 0.45 + column("lift")
+
+
+def _recorded(picture: Tensor, height: int, cameras: Columns, generator: Generator) -> Tensor:
+    """Optics, sensor, sharpening, noise and compression of frames `(b, 3, h, w)` at one resolution."""
+    size = picture.shape[-2:]
+    width = max(16, round(height * size[1] / size[0] / 8) * 8)
+    sharpening, noise = (cameras[name][..., None, None] for name in ("sharpening", "noise"))
+    x = F.conv2d(picture, _BLUR, padding=1, groups=3)
+    if (height, width) != tuple(size):
+        x = F.interpolate(x, (height, width), mode="bilinear", antialias=True)
+    x = x + sharpening * (x - F.conv2d(x, _BLUR, padding=1, groups=3))
+    x = x + noise * torch.randn(x.shape, generator=generator)
+    x = _compressed(x, cameras["quantum"])
+    return F.interpolate(x, size, mode="bilinear") if (height, width) != tuple(size) else x
+
+
+def _compressed(picture: Tensor, quantum: Tensor) -> Tensor:
+    """Each 8 x 8 block as whole multiples of a quantum of its cosine transform, as JPEG and MPEG do: `(b, 3, h, w)`."""
+    b, c, h, w = picture.shape
+    blocks = picture.view(b, c, h // 8, 8, w // 8, 8).transpose(3, 4)  # (b, c, h/8, w/8, 8, 8)
+    step = (quantum[..., None, None, None, None] * _COARSER).clamp_min(1e-3)
+    kept = (_DCT @ blocks @ _DCT.T / step).round() * step
+    return (_DCT.T @ kept @ _DCT).transpose(3, 4).reshape(b, c, h, w)
