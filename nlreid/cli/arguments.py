@@ -55,15 +55,28 @@ def number_option(parser: Any, option: str, kind: Callable[[str], int], default:
     return action
 
 
-def add_model_options(parser: Any) -> list[argparse.Action]:
-    """Add the options that say which model embeds, and how: those that `make_model` and `embed` need."""
-    pretrained = "weights: a tag, a file or folder, or hf-hub:org/name (default: those of the tag in --model, else random ones)"
+def add_model_options(
+    parser: Any,
+    model: str = MODEL,
+    weights: str = "those of the tag in --model, else random ones",
+    seed: int = 0,
+    seeded: str = "random weights",
+) -> list[argparse.Action]:
+    """Add the options that say which model embeds, and how: those that `make_model` and `embed` need.
+
+    Args:
+        parser: What they are added to.
+        model: The model where none is named.
+        weights: What the weights are where none are named, for the help.
+        seed: The seed where none is given.
+        seeded: What it is a seed of, for the help.
+    """
+    named = f"a name of `nlreid models` (default: that of the folder given as --pretrained, else {model})"
+    pretrained = f"weights: a tag, a file or folder, or hf-hub:org/name (default: {weights})"
     return [
-        parser.add_argument(
-            "--model", help=f"a name of `nlreid models` (default: that of the folder given as --pretrained, else {MODEL})"
-        ),
+        parser.add_argument("--model", help=named),
         parser.add_argument("--pretrained", metavar="TAG|PATH|HUB", help=pretrained),
-        number_option(parser, "--seed", whole_number(0, 2**63 - 1), 0, "seed of random weights"),
+        number_option(parser, "--seed", whole_number(0, 2**63 - 1), seed, f"seed of {seeded}"),
         number_option(parser, "--batch-size", whole_number(1), 8, "clips that run together"),
         parser.add_argument("--device", help="where to run, as in 'cuda' (default: cuda if there is one, else cpu)"),
         parser.add_argument("--autocast", choices=sorted(DTYPES), help="run in mixed precision"),
@@ -75,24 +88,29 @@ def device_name(arguments: argparse.Namespace) -> str:
     return arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def make_model(arguments: argparse.Namespace) -> VideoReID:
-    """The model of `add_model_options`; random weights depend on the seed, and are warned of."""
+def make_model(arguments: argparse.Namespace, default: str = MODEL) -> VideoReID:
+    """The model of `add_model_options`; random weights depend on the seed, and are warned of.
+
+    Args:
+        arguments: Those of the command.
+        default: The model where none is named.
+    """
     with torch.random.fork_rng(devices=[]):  # who calls from Python keeps the state of the generator
         torch.default_generator.manual_seed(arguments.seed)
-        name = _model_name(arguments)
+        name = _model_name(arguments, default)
         model = create_model(name, pretrained=arguments.pretrained or ("." in name))
     if model.loaded.source == "random":
         print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
     return model
 
 
-def _model_name(arguments: argparse.Namespace) -> str:
+def _model_name(arguments: argparse.Namespace, default: str) -> str:
     """The model that was asked for, or the one whose weights lie in a folder of `nlreid.save_pretrained`."""
     name: str | None = arguments.model
     if name is None:
         given = arguments.pretrained
         config = None if not given or given.startswith(HUB) or _is_tag(given) else _config_of(Path(given))
-        return config.name if config is not None else MODEL
+        return config.name if config is not None else default
     if name not in list_models() and is_folder(Path(name)):
         raise InputError(f"--model is a name of `nlreid models`; for the weights in a folder: --pretrained {name}")
     return name

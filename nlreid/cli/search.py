@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from nlreid.cli.arguments import whole_number
+from nlreid.cli.tracks import span
 from nlreid.data.disk import resolved
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
@@ -48,13 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not len(others):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")
     distances, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
-    print(f"query: track {arguments.query} ({_span(people, row)})")
+    print(f"query: track {arguments.query} ({span(people.tracks[row])})")
     print(f"{'rank':>4}  {'track':12} {'cosine':>7}  frames")
     for rank, (value, index) in enumerate(zip(distances[0].tolist(), others[ranked[0]].tolist(), strict=True), start=1):
-        print(f"{rank:4}  {gallery.tracks[index].name:12} {1 - value:7.4f}  {_span(gallery, index)}")
-
-
-def _span(people: Embeddings, row: int) -> str:
-    track = people.tracks[row]
-    where = "" if track.first is None else f" from {track.first} to {track.last}"
-    return f"{track.frames}{where}"
+        track = gallery.tracks[index]
+        print(f"{rank:4}  {track.name:12} {1 - value:7.4f}  {span(track)}")
