@@ -40,7 +40,7 @@ def describe(model: VideoReID) -> dict[str, str]:
     height, width = spec.size
     return {
         "model": model.name,
-        "backbone": f"{model.spec.backbone}, plan {backbone.plan.name} ({backbone.plan.source})",
+        "backbone": f"{model.spec.backbone}, width {model.spec.width:g}, plan {backbone.plan.name} ({backbone.plan.source})",
         "non-local blocks": ", ".join(blocks) or "none",
         "aggregate": model.spec.aggregate,
         "weights by name": ", ".join(tags(model.name.partition(".")[0], model.spec)) or "none",

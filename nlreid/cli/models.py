@@ -8,7 +8,7 @@ from typing import Any
 
 from nlreid.errors import unknown_name
 from nlreid.inflation.plans import resolve_plan
-from nlreid.models import MODELS, list_models
+from nlreid.models import MODELS, ModelSpec, list_models
 from nlreid.models.pretrained import tags
 
 
@@ -31,12 +31,18 @@ def run(arguments: argparse.Namespace) -> None:
     names = [name for name in list_models() if _matches(name, arguments.pattern)]
     if not names:
         raise unknown_name("model", arguments.pattern, MODELS, "'nlreid models' lists all.")
-    print(f"{'model':24} {'backbone':12} {'plan':10} {'non-local':10} {'aggregate':10} weights")
+    print(f"{'model':24} {'backbone':14} {'plan':10} {'non-local':10} {'aggregate':10} weights")
     for name in names:
         spec = MODELS[name]
         non_local = spec.non_local.pairwise.replace("embedded_gaussian", "yes") if spec.non_local else "-"
         plan = resolve_plan(spec.plan).name
-        print(f"{name:24} {spec.backbone:12} {plan:10} {non_local:10} {spec.aggregate:10} {', '.join(tags(name, spec)) or '-'}")
+        print(
+            f"{name:24} {_backbone(spec):14} {plan:10} {non_local:10} {spec.aggregate:10} {', '.join(tags(name, spec)) or '-'}"
+        )
+
+
+def _backbone(spec: ModelSpec) -> str:
+    return spec.backbone if spec.width == 1 else f"{spec.backbone}*{spec.width:g}"
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -66,8 +66,8 @@ def _backbone(spec: ModelSpec, values: Values | nn.Module) -> Backbone3d:
     if isinstance(values, nn.Module):
         return inflate(values, plan, spec.init)
     if values == "awaited":
-        return build_3d(create_2d_without_values(spec.backbone), plan)
-    model2d = create_2d(spec.backbone, pretrained=False)
+        return build_3d(create_2d_without_values(spec.backbone, spec.width), plan)
+    model2d = create_2d(spec.backbone, spec.width)
     backbone = build_3d(model2d, plan)
     draw_kernels(backbone, model2d.state_dict())
     return backbone

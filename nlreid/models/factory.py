@@ -17,7 +17,7 @@ from nlreid.hub.table.manifest import Entry, entries_of
 from nlreid.inflation.weights import check_init
 from nlreid.layers.heads import HEADS
 from nlreid.models.assembly import assemble, shapes_of
-from nlreid.models.backbone2d import check_backbone, create_2d, origin, statistics
+from nlreid.models.backbone2d import check_backbone, create_pretrained_2d, origin, statistics
 from nlreid.models.checkpoint import Checkpoint
 from nlreid.models.load import check_finite, check_fit, fresh, load_checkpoint
 from nlreid.models.network import LoadReport, VideoReID
@@ -76,7 +76,7 @@ def create_model(
     if dot and not tag:
         raise unknown_name("model", name, MODELS, "nlreid.list_models() lists all.")
     asked = model_spec(base).override(overrides)
-    check_backbone(asked.backbone)
+    check_backbone(asked.backbone, asked.width)
     check_init(asked.init)
     _check_head(head, num_classes)
     source = resolve_source(base, asked, tag, pretrained)
@@ -164,7 +164,7 @@ def _told_by(checkpoint: Checkpoint | None, spec: ModelSpec) -> ModelSpec:
 
 
 def _inherited(name: str, spec: ModelSpec, head: str, num_classes: int, overrides: Mapping[str, Any]) -> VideoReID:
-    model2d = create_2d(spec.backbone, pretrained=True)
+    model2d = create_pretrained_2d(spec.backbone)
     mean, std = statistics(model2d)
     spec = replace(spec, clip=replace(spec.clip, mean=mean, std=std)).override(overrides)
     model = assemble(name, spec, head, num_classes, model2d)

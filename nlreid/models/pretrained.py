@@ -51,14 +51,15 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 
 def tags(name: str, spec: ModelSpec) -> list[str]:
-    """The tags of a model: those of the table, and `imagenet` where timm has weights that its plan inherits.
+    """The tags of a model: those of the table, and `imagenet` where timm has weights that it can inherit.
 
     Args:
         name: Name of the model, without a tag.
         spec: What it is.
     """
     weights = timm.get_pretrained_cfg(spec.backbone)
-    inherits = resolve_plan(spec.plan).inherits and weights is not None and (weights.hf_hub_id or weights.url)
+    fits = resolve_plan(spec.plan).inherits and spec.width == 1  # no weights are published for another width
+    inherits = fits and weights is not None and (weights.hf_hub_id or weights.url)
     return ([IMAGENET] if inherits else []) + list(entries_of(name))
 
 

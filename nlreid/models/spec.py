@@ -19,6 +19,7 @@ from nlreid.layers.pairwise import PAIRWISE
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INVERSE_ROOT = "1/sqrt(d)"
+WIDEST = 8  # times the channels of a backbone
 T = TypeVar("T")
 
 
@@ -123,6 +124,7 @@ class ModelSpec:
         embedding_dim: Size of the embedding of a bottleneck head.
         dropout: Dropout of a bottleneck head.
         clip: The clips that the model wants.
+        width: Factor of the backbone's channels; other than 1 for networks of timm's `models.resnet` with a deep stem.
     """
 
     backbone: str = "resnet50"
@@ -133,12 +135,15 @@ class ModelSpec:
     embedding_dim: int = 512
     dropout: float = 0.5
     clip: ClipSpec = field(default_factory=ClipSpec)
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("backbone", "aggregate", "init"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} is a name; got {getattr(self, name)!r}")
         whole_number("embedding_dim", self.embedding_dim)
+        if not 0 < real_number("width", self.width) <= WIDEST:
+            raise InputError(f"width is above 0, at most {WIDEST}; got {self.width}")
         if not 0 <= real_number("dropout", self.dropout) < 1:
             raise InputError(f"dropout is from 0 to below 1; got {self.dropout}")
         if not isinstance(self.clip, ClipSpec):

@@ -57,7 +57,7 @@ def _check_variant(path: Path, config: Config, entry: Entry) -> None:
             f"{path}: holds {config.name}, and {entry.name} was asked for; create_model({config.name!r}, pretrained=…) takes it"
         )
     first, second = (spec_of(each, path) for each in (config, entry.config()))
-    other = [name for name in ("backbone", "non_local", "aggregate") if getattr(first, name) != getattr(second, name)]
+    other = [name for name in ("backbone", "width", "non_local", "aggregate") if getattr(first, name) != getattr(second, name)]
     if resolve_plan(first.plan) != resolve_plan(second.plan):
         other.append("plan")
     if other:
@@ -75,7 +75,7 @@ def spec_of(config: Config, place: object) -> ModelSpec:
     """
     try:
         spec = model_spec(config.architecture).override({**config.overrides, "clip": config.clip})
-        check_backbone(spec.backbone)
+        check_backbone(spec.backbone, spec.width)
         resolve_plan(spec.plan)
         check_init(spec.init)
     except (NLReIDError, TypeError) as error:  # a value of JSON can be of a type that nobody expects

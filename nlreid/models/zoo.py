@@ -9,6 +9,7 @@ from nlreid.models.spec import ClipSpec, ModelSpec, NonLocalSpec
 
 DEPTHS = (18, 34, 50, 101)
 PLANS_OF_SUFFIX = {"": "i3d", "_separable": "separable", "_full": "full"}
+SMALL_CLIP = ClipSpec(frames=8, stride=2, size=(128, 64))
 TEST_CLIP = ClipSpec(frames=4, stride=1, size=(64, 32))
 TEST_NON_LOCAL = NonLocalSpec(blocks=((), (0,), (0,), ()))
 
@@ -30,6 +31,10 @@ MODELS: dict[str, ModelSpec] = {
     "c2d50_max": ModelSpec("resnet50", "c2d", aggregate="max"),
     "c2d50_rnn": ModelSpec("resnet50", "c2d", aggregate="rnn"),
     "c2d50_attention": ModelSpec("resnet50", "c2d", aggregate="attention"),
+    # Half the channels, on small pictures: a frame network, inflated, and with non-local blocks; quick on a CPU.
+    "c2d18_half": ModelSpec("resnet18d", "c2d", width=0.5, clip=SMALL_CLIP),
+    "r3d18_half": ModelSpec("resnet18d", "i3d", width=0.5, clip=SMALL_CLIP),
+    "r3d18_half_nl": ModelSpec("resnet18d", "i3d", width=0.5, non_local=NonLocalSpec(), clip=SMALL_CLIP),
     # Published video networks.
     "slow50": ModelSpec("resnet50", "slow"),
     "mc3_18": ModelSpec("resnet18", "mc3"),

@@ -22,6 +22,7 @@ def test_every_model_is_listed_with_its_weights(capsys):
     assert list(rows) == nlreid.list_models()
     assert rows["r3d18_nl"] == ["r3d18_nl", "resnet18", "i3d", "yes", "average", "imagenet"]
     assert rows["r3d18"][5:] == ["imagenet,", "torchvision"]
+    assert rows["r3d18_half_nl"][:5] == ["r3d18_half_nl", "resnet18d*0.5", "i3d", "yes", "average"]
     assert rows["test_mc3"] == ["test_mc3", "test_resnet", "mc3", "-", "average", "-"]
     weights = [f"{name}.{tag.rstrip(',')}" for name, row in rows.items() for tag in row[5:] if tag != "-"]
     assert sorted(weights) == nlreid.list_pretrained()
@@ -52,6 +53,11 @@ def test_info_describes_a_model_by_its_name_or_its_tagged_name(capsys, name):
     assert shown["clip"] == "4 frames, every 1 in training, 64 x 32 pixels"
     assert shown["shortest clip"] == "2 frames of 32 x 32 pixels"
     assert shown == describe(nlreid.create_model(name).eval())
+
+
+def test_info_says_how_wide_a_network_is(capsys):
+    assert main(["info", "c2d18_half"]) == 0
+    assert "backbone             resnet18d, width 0.5, plan c2d (" in capsys.readouterr().out
 
 
 def test_info_is_silent_about_what_is_not_there(capsys):

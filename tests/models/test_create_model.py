@@ -88,6 +88,8 @@ def test_a_scale_by_width_is_computed_for_each_block():
         (("test_r3d", "acme/people"), {}, "did you mean 'hf-hub:acme/people'"),
         (("test_r3d", "hf_hub:acme/people@v1"), {}, "did you mean 'hf-hub:acme/people@v1'"),
         (("test_r3d", "imagenet"), {"plan": "r3d"}, "It has none by name"),
+        (("test_r3d", "imagenet"), {"width": 0.5}, "It has none by name"),
+        (("test_r3d",), {"widht": 0.5}, "did you mean 'width'"),
     ],
 )
 def test_wrong_names_get_the_nearest_right_one(arguments, options, answer):
@@ -116,6 +118,16 @@ def test_wrong_names_get_the_nearest_right_one(arguments, options, answer):
         ({"aggregate": ["max"]}, "aggregate is a name"),
         ({"embedding_dim": 0, "num_classes": 3}, "embedding_dim is a whole number from 1"),
         ({"dropout": 2}, "dropout is from 0 to below 1"),
+        ({"width": 0}, "width is above 0, at most 8; got 0"),
+        ({"width": 9}, "width is above 0, at most 8; got 9"),
+        ({"width": "half"}, "width is a finite number; got 'half'"),
+        ({"width": True}, "width is a finite number"),
+        ({"width": 0.3}, r"makes 4\.8 of 16 channels of 'test_resnet'; it has to make a whole number of them, at least 4"),
+        ({"width": 0.125}, "makes 2 of 16 channels"),
+        ({"width": 0.5, "backbone": "resnet18"}, "with a deep stem and without grouped convolutions, as 'resnet18d'"),
+        ({"width": 0.5, "backbone": "resnext50d_32x4d"}, "without grouped convolutions"),
+        ({"width": 0.5, "backbone": "regnetx_002"}, "width=0.5 of 'regnetx_002': networks of timm.models.resnet"),
+        ({"width": 2, "backbone": "ecaresnet50d_pruned"}, "its channels are fixed"),
         ({"pretrained": 5}, "pretrained is None"),
         ({"non_local": True}, "every second residual block"),
         ({"non_local": {"blocks": 5}}, "lists, for each stage"),
@@ -134,6 +146,7 @@ def test_listings_agree_with_create_model():
     assert "r3d50_nl.imagenet" in nlreid.list_pretrained()
     assert nlreid.list_pretrained("mc3*") == ["mc3_18.torchvision"]  # its plan inherits nothing
     assert not nlreid.list_pretrained("test_mc3*")
+    assert not nlreid.list_pretrained("*_half*.imagenet")  # published weights are of full width
     assert nlreid.list_pretrained("r3d18") == ["r3d18.imagenet", "r3d18.torchvision"]
     assert nlreid.list_pretrained("c2d50_m*") == ["c2d50_max.imagenet"]
     for name in nlreid.list_pretrained():

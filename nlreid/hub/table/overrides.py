@@ -54,6 +54,7 @@ OVERRIDES: Mapping[str, Kind] = {
     "non_local": or_null(either(FLAG, OBJECT)),
     "aggregate": TEXT,
     "embedding_dim": _WIDTH,
+    "width": number("a number above 0, at most 8", lambda value: 0 < value <= 8),
     "dropout": number("a number from 0 to below 1", lambda value: 0 <= value < 1),
 }
 
