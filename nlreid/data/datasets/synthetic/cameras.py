@@ -13,7 +13,6 @@ from nlreid.data.datasets.synthetic.identity import Columns
 
 HEIGHTS = (32, 48, 64, 80, 96, 128)  # of a person, in pixels of the camera; all divide into blocks of 8
 _HEIGHT_WEIGHTS = (0.12, 0.22, 0.26, 0.18, 0.12, 0.10)
-_BLUR = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]).div(16).expand(3, 1, 3, 3)
 _K = torch.arange(8.0)
 _DCT = torch.cos(math.pi * (2 * _K[None] + 1) * _K[:, None] / 16) * torch.where(_K[:, None] == 0, math.sqrt(1 / 8), 0.5)
 _COARSER = 1 + 0.5 * (_K[:, None] + _K)  # high frequencies are kept less exactly
@@ -78,13 +77,25 @@ def _recorded(picture: Tensor, height: int, cameras: Columns, generator: Generat
     size = picture.shape[-2:]
     width = max(16, round(height * size[1] / size[0] / 8) * 8)
     sharpening, noise = (cameras[name][..., None, None] for name in ("sharpening", "noise"))
-    x = F.conv2d(picture, _BLUR, padding=1, groups=3)
-    if (height, width) != tuple(size):
-        x = F.interpolate(x, (height, width), mode="bilinear", antialias=True)
-    x = x + sharpening * (x - F.conv2d(x, _BLUR, padding=1, groups=3))
+    smaller = (height, width) != tuple(size)
+    x = F.interpolate(picture, (height, width), mode="bilinear", antialias=True) if smaller else picture
+    x = _blurred(x)
+    if bool(sharpening.any()):
+        x = x + sharpening * (x - _blurred(x))
     x = x + noise * torch.randn(x.shape, generator=generator)
     x = _compressed(x, cameras["quantum"])
-    return F.interpolate(x, size, mode="bilinear") if (height, width) != tuple(size) else x
+    return F.interpolate(x, size, mode="bilinear") if smaller else x
+
+
+def _blurred(picture: Tensor) -> Tensor:
+    """Neighbours with weights 1, 2, 1 in both directions; beyond the edge is what is at the edge."""
+    for axis in (2, 3):
+        n = picture.shape[axis]
+        first, last = picture.narrow(axis, 0, 1), picture.narrow(axis, n - 1, 1)
+        before = torch.cat([first, picture.narrow(axis, 0, n - 1)], axis)
+        after = torch.cat([picture.narrow(axis, 1, n - 1), last], axis)
+        picture = (before + after).add_(picture, alpha=2).mul_(0.25)
+    return picture
 
 
 def _compressed(picture: Tensor, quantum: Tensor) -> Tensor:

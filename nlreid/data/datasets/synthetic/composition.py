@@ -27,9 +27,9 @@ def compose(figures: Tensor, others: Tensor, scenes: Tensor, cameras: Columns, g
     """
     n, t, _, h, w = figures.shape
     draws = Draws(n, generator)
-    people, passing = figures.float() / 255, others.float() / 255
+    people = figures.float() / 255
     picture = views(scenes, (h, w), t, draws) * shadows((h, w), draws)
     picture = torch.lerp(picture, people[:, :, :3], people[:, :, 3:])
-    picture = pass_by(picture, people[:, :, 3:], passing, draws)
+    picture = pass_by(picture, people[:, :, 3:], others, draws)
     picture = stand_in_front(picture, draws)
     return photograph(picture, cameras, generator).permute(0, 1, 3, 4, 2).contiguous()  # n t c h w -> n t h w c

@@ -19,11 +19,11 @@ def pass_by(picture: Tensor, people: Tensor, others: Tensor, draws: Draws) -> Te
     Args:
         picture: Float, 0..1, `(n, t, 3, h, w)`.
         people: Coverage of the people in it, 0..1, `(n, t, 1, h, w)`.
-        others: Figures of the passers-by: red, green, blue and coverage, 0..1, `(n, t, 4, h, w)`.
+        others: Figures of the passers-by: uint8 red, green, blue and coverage, `(n, t, 4, h, w)`.
         draws: For n tracks.
     """
-    met = draws.chance(PASSERS_BY)[:, 0] > 0
     n, t, _, h, w = others.shape
+    met = draws.chance(PASSERS_BY)[:, 0] > 0
     time = torch.linspace(-0.5, 0.5, t)
     scale = draws.uniform(0.7, 1.3)
     x = draws.uniform(0.4, 1.6) * draws.sign() + draws.normal(1.2) * time  # of the middle, in half widths, (n, t)
@@ -36,7 +36,7 @@ def pass_by(picture: Tensor, people: Tensor, others: Tensor, draws: Draws) -> Te
     zero = torch.zeros_like(inverse)
     theta = torch.stack([inverse, zero, -x[rows] * inverse, zero, inverse, -y[rows] * inverse], -1).view(k * t, 2, 3)
     grid = F.affine_grid(theta, [k * t, 4, h, w], align_corners=False)
-    moved = F.grid_sample(others[rows].flatten(0, 1), grid, align_corners=False).view(k, t, 4, h, w)
+    moved = F.grid_sample(others[rows].flatten(0, 1).float() / 255, grid, align_corners=False).view(k, t, 4, h, w)
     cover = moved[:, :, 3:] * torch.where(in_front[rows], 1.0, 1 - people[rows])
     picture = picture.clone()
     picture[rows] = torch.lerp(picture[rows], moved[:, :, :3], cover)
@@ -53,13 +53,15 @@ def stand_in_front(picture: Tensor, draws: Draws) -> Tensor:
         x = draws.uniform(-0.2, 1.2)[..., None, None] + draws.normal(1.0)[..., None, None] * time
         half_width = draws.uniform(*((0.12, 0.4) if kind == "sign" else (0.02, 0.09)))[..., None, None]
         y, half_height = draws.uniform(0, 1)[..., None, None], draws.uniform(0.06, 0.2)[..., None, None]
-        top = draws.uniform(0.6, 0.95)[..., None, None]
+        top, paint = draws.uniform(0.6, 0.95)[..., None, None], _paint(draws, rows, columns)
+        if not bool(here.any()):
+            continue
         where = (columns - x).abs() < half_width
         if kind == "sign":
             where = where & ((rows - y).abs() < half_height)
         if kind == "wall":
             where = (rows > top) & torch.ones_like(where)
-        picture = torch.where((here & where)[:, :, None], _paint(draws, rows, columns)[:, None], picture)
+        picture = torch.where((here & where)[:, :, None], paint[:, None], picture)
     return picture
 
 
