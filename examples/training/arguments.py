@@ -12,7 +12,7 @@ from nlreid.data.datasets.table import DATASETS
 
 SYNTHETIC = "synthetic"
 # what may change when a run is resumed: none of it changes what is learnt
-FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "time_limit", "licence")
+FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "time_limit", "licence", "figures", "compiled")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -24,6 +24,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("root", nargs="?", type=Path, help=f"where it lies; {SYNTHETIC} needs no place")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; one that is there is resumed")
     _add_data(parser.add_argument_group("data"))
+    _add_synthetic(parser.add_argument_group(f"data, {SYNTHETIC}"))
     _add_model(parser.add_argument_group("model"))
     _add_recipe(parser.add_argument_group("recipe"))
     _add_run(parser.add_argument_group("run"))
@@ -45,10 +46,19 @@ def _add_data(group: Any) -> None:
     group.add_argument("--split", type=number(int, 0), default=0, help="of data sets with ten splits, which")
     group.add_argument("--partial", action="store_true", help="take what is there of an incomplete data set")
     group.add_argument("--erasing", type=number(float, 0, 1), default=0.0, help="probability of random erasing")
-    group.add_argument("--identities", type=number(int, 2), default=750, help=f"{SYNTHETIC}: people to train on")
-    group.add_argument("--tracklets", type=number(int, 1), default=8, help=f"{SYNTHETIC}: tracklets of each")
-    group.add_argument("--rendered-frames", type=number(int, 1), default=16, help=f"{SYNTHETIC}: frames of a tracklet")
-    group.add_argument("--data-seed", type=number(int, 0), default=0, help=f"{SYNTHETIC}: which people")
+
+
+def _add_synthetic(group: Any) -> None:
+    group.add_argument("--identities", type=number(int, 2), default=750, help="people to train on")
+    group.add_argument("--tracklets", type=number(int, 1), default=8, help="drawn walks of each")
+    group.add_argument("--rendered-frames", type=number(int, 1), default=16, help="pictures of a walk")
+    group.add_argument("--rendered-size", type=number(int, 8), nargs=2, default=(128, 64), metavar=("H", "W"), help="in pixels")
+    group.add_argument("--lookalikes", type=number(float, 0, 1), default=0.5, help="share of people who are like others")
+    group.add_argument("--strength", type=number(float, 0, 1), default=0.35, help="how much the colours of cameras differ")
+    group.add_argument("--test-identities", type=number(int, 2), default=50, help="other people, to test on in two cameras")
+    group.add_argument("--data-seed", type=number(int, 0), default=0, help="which people")
+    group.add_argument("--figures", type=Path, help="folder to keep the drawn walks in (default: that of the run)")
+    group.add_argument("--compiled", action="store_true", help="compile what draws them: half a minute, then faster")
 
 
 def _add_model(group: Any) -> None:
@@ -68,8 +78,8 @@ def _add_recipe(group: Any) -> None:
     length = group.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=number(int, 1), help="epochs of all identities (default: 300)")
     length.add_argument("--steps", type=number(int, 1), help="steps of the optimiser, instead")
-    group.add_argument("--p", type=number(int, 2), default=32, help="identities of a batch, of all processes together")
-    group.add_argument("--k", type=number(int, 2), default=4, help="tracklets of an identity in a batch")
+    group.add_argument("-P", "--p", type=number(int, 2), default=32, help="identities of a batch, of all processes together")
+    group.add_argument("-K", "--k", type=number(int, 2), default=4, help="tracklets of an identity in a batch")
     group.add_argument("--optimiser", choices=("adam", "adamw"), default="adam", help="what takes the steps")
     group.add_argument("--lr", type=number(float, 0), default=3e-4, help="learning rate")
     group.add_argument("--weight-decay", type=number(float, 0), default=5e-4, help="of kernels; norms and biases have none")
@@ -82,7 +92,7 @@ def _add_recipe(group: Any) -> None:
         "--precision",
         choices=("auto", "float32", "bfloat16", "float16"),
         default="auto",
-        help="auto: bfloat16 where the device computes with it, else float32",
+        help="auto: bfloat16 where the device is fast in it and right, else float32",
     )
 
 

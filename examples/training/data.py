@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
+from nlreid.data.datasets.synthetic import LookAlikes, SyntheticPeople
+from nlreid.data.datasets.synthetic.clips import SyntheticClips
+from nlreid.data.datasets.synthetic.training import training_figures
 from nlreid.data.datasets.table import read_splits
 from nlreid.data.samplers import Draw, RandomIdentitySampler
 from nlreid.data.split import Split
@@ -18,7 +24,9 @@ from training.arguments import SYNTHETIC
 
 
 def read_split(arguments: argparse.Namespace) -> Split:
-    """The data set; of those with several splits one."""
+    """The data set, of those with several splits one; of synthetic people those to test on."""
+    if arguments.dataset == SYNTHETIC:
+        return replace(synthetic_people(arguments), train_identities=0).split()
     (split,) = read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial)
     return split
 
@@ -28,10 +36,37 @@ def count_identities(arguments: argparse.Namespace, split: Split) -> int:
     return arguments.identities if arguments.dataset == SYNTHETIC else split.num_classes
 
 
-def training_set(arguments: argparse.Namespace, split: Split, spec: ClipSpec) -> TrackletDataset:
+def training_set(arguments: argparse.Namespace, split: Split, spec: ClipSpec) -> TrackletDataset | SyntheticClips:
     """The clips to train on: a data set with `pids`, `num_classes` and `set_epoch`."""
-    transform = spec.training_transform(arguments.erasing)
-    return TrackletDataset(split.train, clips=spec.training_clips(), transform=transform, seed=arguments.seed)
+    clips, transform = spec.training_clips(), spec.training_transform(arguments.erasing)
+    if arguments.dataset != SYNTHETIC:
+        return TrackletDataset(split.train, clips=clips, transform=transform, seed=arguments.seed)
+    folder = arguments.figures or arguments.output / "figures"
+    with tqdm(desc="drawing", unit="walk") as bar:
+        figures, pids = training_figures(
+            synthetic_people(arguments), folder=folder, compiled=arguments.compiled, progress=partial(_show, bar)
+        )
+    strength = arguments.strength
+    return SyntheticClips(figures, pids, clips=clips, transform=transform, strength=strength, seed=arguments.seed)
+
+
+def synthetic_people(arguments: argparse.Namespace) -> SyntheticPeople:
+    """Those to train on, each walking as often as asked for, and others to test on."""
+    return SyntheticPeople(
+        seed=arguments.data_seed,
+        identities=arguments.test_identities,
+        train_identities=arguments.identities,
+        train_cameras=arguments.tracklets,  # each walk is drawn for another viewpoint
+        frames=arguments.rendered_frames,
+        size=tuple(arguments.rendered_size),
+        lookalikes=LookAlikes(share=arguments.lookalikes),
+        strength=arguments.strength,
+    )
+
+
+def _show(bar: tqdm, done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
 
 
 class Batches:
@@ -64,7 +99,9 @@ class Batches:
             yield indices[number * self.size : (number + 1) * self.size]
 
 
-def make_loader(train: TrackletDataset, batches: Batches, workers: int, device: torch.device) -> DataLoader[ClipItem]:
+def make_loader(
+    train: TrackletDataset | SyntheticClips, batches: Batches, workers: int, device: torch.device
+) -> DataLoader[ClipItem]:
     """A loader whose clips depend on seed, epoch and index alone, whoever reads them and wherever the epoch begins."""
     return DataLoader(
         train,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import nlreid
 from nlreid.data.split import JUNK, Split, unanswered
 from nlreid.errors import InputError, WeightsError
 from nlreid.inflation.weights import load_inflated
+from nlreid.layers.modes import evaluating
 from nlreid.models.read import read_checkpoint
 from training.arguments import fixed_options
 
@@ -70,6 +72,58 @@ def _flat(source: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     if any(t.shape[2] != 1 for t in kernels.values()):
         raise WeightsError(f"{path}: has kernels over time that are not those of the model; a c2d network has none")
     return {**source, **{name: t.squeeze(2) for name, t in kernels.items()}}
+
+
+def choose_precision(asked: str, model: nlreid.VideoReID) -> torch.dtype | None:
+    """The type of mixed precision, None for none; `auto` is bfloat16 where the device is made for it and computes it well."""
+    if asked != "auto":
+        return None if asked == "float32" else getattr(torch, asked)
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    # by their private names, since they have no public ones; with less than these, bfloat16 is slower than float32
+    fast = device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    wrong = wrong_convolutions(model, torch.bfloat16) if fast else []
+    if wrong:
+        print(f"float32: this machine gets {len(wrong)} convolutions wrong in bfloat16, such as {wrong[0]}", file=sys.stderr)
+    return torch.bfloat16 if fast and not wrong else None
+
+
+def wrong_convolutions(model: nlreid.VideoReID, precision: torch.dtype) -> list[str]:
+    """Names of the convolutions that a CPU gets wrong in mixed precision, forwards or backwards, on the model's clips.
+
+    oneDNN's bfloat16 kernels leave parts of some results unwritten (seen in torch 2.14): forwards where the output of a
+    strided convolution is one pixel wide, and the gradients of many kernels on processors without AMX.
+    """
+    inputs: dict[str, Tensor] = {}
+    hooks = [
+        module.register_forward_hook(lambda _, args, __, name=name: inputs.update({name: args[0]}))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv3d)
+    ]
+    spec, generator = model.clip_spec, torch.Generator().manual_seed(0)
+    with evaluating(model), torch.no_grad():
+        model.forward_features(torch.randn(2, 3, spec.frames, *spec.size, generator=generator))
+    for hook in hooks:
+        hook.remove()
+    return [name for name, x in inputs.items() if not _is_right(model.get_submodule(name), x, precision)]
+
+
+def _is_right(conv: nn.Module, x: Tensor, precision: torch.dtype) -> bool:
+    x = torch.randn_like(x).contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+    exact, rounded = [], []
+    for enabled, answers in ((False, exact), (True, rounded)):
+        with torch.autocast("cpu", precision, enabled=enabled):
+            output = conv(x)
+        answers += [output, *torch.autograd.grad(output.float().square().mean(), (x, conv.weight))]
+    return all(bool((b - a).norm() < a.norm() / 10) for a, b in zip(exact, rounded, strict=True))
+
+
+def lay_out(model: nlreid.VideoReID, layout: torch.memory_format) -> None:
+    """Order the kernels in memory as the clips are."""
+    for parameter in model.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
 
 
 def score(model: nlreid.VideoReID, split: Split, autocast: torch.dtype | None = None) -> dict[str, float]:

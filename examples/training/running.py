@@ -6,19 +6,21 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from nlreid.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Team:
         parts[self.rank] = own
         return torch.cat(parts)
 
+    def in_turn(self, make: Callable[[], T]) -> T:
+        """What `make` gives, the first process before the others: what it writes to a disk, they find there."""
+        made = make() if self.rank == 0 else None
+        if self.count > 1:
+            dist.barrier()
+        return make() if made is None else made
+
     def any(self, own: bool) -> bool:
         """Whether it is so in any of the processes."""
         if self.count == 1:
@@ -94,7 +103,7 @@ class Stop:
     def __init__(self, minutes: float | None = None) -> None:
         self.deadline = float("inf") if minutes is None else time.monotonic() + 60 * minutes
         self.signal = 0
-        self.at_once = False  # while nothing would be lost
+        self.at_once = True  # while nothing would be lost
 
     def __enter__(self) -> Stop:
         self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
