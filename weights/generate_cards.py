@@ -12,12 +12,13 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nlreid.hub.table.manifest import Checksums, Entry, manifest
+from nlreid.hub.table.manifest import Checksums, Entry, Training, manifest
 
 BEGIN, END = "<!-- generated from manifest.json by generate_cards.py -->", "<!-- end of what is generated -->"
 WEIGHTS = Path(__file__).parent
 PAGES = {WEIGHTS / "README.md": "cards", WEIGHTS.parent / "docs" / "weights.md": "../weights/cards"}
 STATUSES = {
+    "shipped": "in the library, verified at each load",
     "published": "on the Hugging Face Hub, converted",
     "upstream": "at its publishers', converted after the download",
     "recipe": "only as a file that you have: there is no address that a program could open",
@@ -28,7 +29,7 @@ def facts(entry: Entry) -> str:
     """What the manifest says about a checkpoint, as a table."""
     rows = {
         "name": f'`create_model("{entry.name}", pretrained=True)`{_aliases(entry)}',
-        "published as": f"{entry.title}; [described here]({entry.page})",
+        "published as": f"{entry.title}; [described here]({entry.page})" if entry.page else entry.title,
         "where it is": f"{STATUSES[entry.status]}{_place(entry)}",
         "format, recipe": f"{entry.format}, `{entry.recipe}`",
         "SHA-256": _sha256(entry.checksums),
@@ -39,7 +40,8 @@ def facts(entry: Entry) -> str:
         "differs from the model by": f"`{json.dumps(entry.overrides)}`" if entry.overrides else "nothing",
         "clips": _clip(entry.clip),
         "trained on": entry.training_data or "unknown",
-        "classifier": f"{entry.num_classes} classes, for {entry.task}",
+        **_training(entry.training),
+        "classifier": f"{entry.num_classes} classes, for {entry.task}" if entry.num_classes else f"none; {entry.head} head",
         **{f"{score.metric}, {score.dataset}": f"{score.value:g}, {score.by}" for score in entry.scores},
     }
     return table(("", ""), rows.items())
@@ -47,7 +49,7 @@ def facts(entry: Entry) -> str:
 
 def overview(entries: Iterable[Entry], cards: str) -> str:
     """All checkpoints, a line each, with links into the folder of the cards."""
-    head = ("name", "published as", "frames, stride, size", "top-1 reported", "checksum", "licence", "status")
+    head = ("name", "published as", "frames, stride, size", "top-1 or rank-1", "checksum", "licence", "status")
     return table(head, (_line(entry, cards) for entry in entries))
 
 
@@ -77,7 +79,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _line(entry: Entry, cards: str) -> tuple[str, ...]:
     height, width = entry.clip["size"]
-    best = next((f"{score.value:.3f}" for score in entry.scores if score.metric == "top-1"), "none")
+    best = next((f"{score.value:.3f}" for score in entry.scores if score.metric in ("top-1", "rank-1")), "none")
     name = ", ".join((f"[`{entry.name}`]({cards}/{entry.name}.md)", *(f"`{alias}`" for alias in entry.default_for)))
     clip = f"{entry.clip['frames']}, {entry.clip['stride']}, {height}x{width}"
     return name, entry.title, clip, best, _known(entry.checksums), entry.licence.id, entry.status
@@ -93,7 +95,16 @@ def _aliases(entry: Entry) -> str:
     return "".join(f'; `create_model("{entry.model}", pretrained="{alias}")`' for alias in entry.default_for)
 
 
+def _training(training: Training | None) -> dict[str, str]:
+    if training is None:
+        return {}
+    known = {"recipe of training": training.recipe, "seed": str(training.seed)}
+    return known | {"hardware": training.hardware, "time": training.time, "made again by": f"`{training.command}`"}
+
+
 def _place(entry: Entry) -> str:
+    if entry.status == "shipped":
+        return f": weights/{entry.name}.safetensors"
     if entry.hub is not None:
         return f": {entry.hub.file} of {entry.hub.repo} at commit {entry.hub.revision}"
     return f": {entry.url}" if entry.url else ""

@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def reason_to_skip(entry: Entry) -> str:
     """Why an entry is not published; empty where nothing speaks against it."""
+    if entry.status == "shipped":
+        return "not published: it ships with the library"
     return "" if entry.licence.redistribution else f"not published: its licence, {entry.licence.id}, does not permit it"
 
 

@@ -43,6 +43,10 @@ def convert_file(source: str, path: Path) -> Checkpoint:
     entry = manifest().get(source) or aliases(base).get(tag)
     if entry is None and source not in RECIPES:
         raise unknown_name("source", source, (*RECIPES, *manifest()))
+    if entry is not None and entry.status == "shipped":
+        raise WeightsError(
+            f"{entry.name} is nlreid's own, and needs no conversion: create_model({entry.name!r}, pretrained=True)"
+        )
     recipe = RECIPES[entry.recipe if entry else source]
     tensors = read_tensors(path)
     if read_config(tensors) is not None:

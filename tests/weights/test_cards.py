@@ -42,7 +42,10 @@ def test_a_person_wrote_what_else_is_known(generate, name):
     assert entry.licence.id in table
     if not entry.checksums.sha256:
         assert "unknown" in table
-    assert f"num_classes={entry.num_classes}" in written.replace("\n", " ")
+    assert f"num_classes={entry.num_classes or ''}" in written.replace("\n", " ")
+    if entry.training is not None:
+        assert all(f"| {value} |" in table for value in (entry.training.seed, entry.training.hardware, entry.training.time))
+        assert f"`{entry.training.command}`" in table
 
 
 def test_a_page_without_its_place_for_the_table_is_refused(generate, tmp_path):

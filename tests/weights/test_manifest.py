@@ -1,17 +1,25 @@
 """The table of weights says what is known, and nothing that cannot be: each entry fits the zoo, and a slip is an error."""
 
+from dataclasses import replace
+from hashlib import sha256
 from importlib import resources
 
 import pytest
+import torch
 import torchvision
 from torchvision.models import video
 
 import nlreid
 from nlreid.errors import UnknownNameError
 from nlreid.hub.convert import RECIPES
-from nlreid.hub.table.config import ACTIONS, Config
+from nlreid.hub.fetching.shipped import shipped_folder
+from nlreid.hub.reading.files import read_config, read_tensors
+from nlreid.hub.table.config import ACTIONS, PERSONS, Config
 from nlreid.hub.table.manifest import entries_of, find_entry, manifest, parse_manifest
+from nlreid.hub.table.overrides import OVERRIDES
+from nlreid.inflation.plans import resolve_plan
 from nlreid.models.assembly import shapes_of
+from nlreid.models.variants import spec_of
 from nlreid.models.zoo import model_spec
 
 TAGS = [
@@ -51,6 +59,9 @@ KINETICS = {
 }
 
 
+SHIPPED = [name for name, entry in manifest().items() if entry.status == "shipped"]
+
+
 def text():
     return resources.files("nlreid.weights").joinpath("manifest.json").read_text("utf-8")
 
@@ -59,7 +70,7 @@ def text():
 
 
 def test_every_checkpoint_has_an_entry():
-    assert list(manifest()) == TAGS
+    assert [name for name in manifest() if name not in SHIPPED] == TAGS
 
 
 @pytest.mark.parametrize("name", TAGS)
@@ -88,7 +99,7 @@ def test_kinetics_means_one_checkpoint_of_a_model():
 
 
 def test_what_the_names_of_files_say_about_their_bytes():
-    for entry in manifest().values():
+    for entry in (find_entry(name) for name in TAGS):
         known = entry.checksums
         for digits in filter(None, (known.sha256 and known.sha256[:8], known.sha256_prefix, known.sha1 and known.sha1[:8])):
             assert entry.url.rpartition("-")[2].rpartition("_")[2].startswith(digits), entry.name
@@ -119,6 +130,25 @@ def test_torchvision_says_the_same_of_its_own(name, weights):
     tensors = shapes_of(model_spec(entry.model).override(entry.overrides), "linear", entry.num_classes)
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     assert sum(t.numel() for key, t in tensors.items() if not key.endswith(buffers)) == stated["num_params"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_is_here_and_says_of_itself_what_the_table_says(name):
+    entry = find_entry(name)
+    path = shipped_folder() / f"{name}.safetensors"
+    content = path.read_bytes()
+    assert (sha256(content).hexdigest(), len(content)) == (entry.checksums.sha256, entry.checksums.size)
+    assert len(content) <= 16e6
+    tensors = read_tensors(path)
+    config, known = read_config(tensors), entry.config()
+    assert (config.name, config.licence, config.task) == (name, known.licence, PERSONS)
+    assert (config.head, config.num_classes, config.clip) == (known.head, 0, known.clip)
+    in_file, in_table = (spec_of(each, name) for each in (config, known))
+    assert in_file == replace(in_table, plan=resolve_plan(in_table.plan))
+    assert config.overrides.keys() == OVERRIDES.keys()
+    model = nlreid.create_model(name, pretrained=True)
+    assert model.loaded.missing == model.loaded.dropped == ()
+    assert all(tensor.dtype == torch.float16 for tensor in tensors.values() if tensor.ndim > 1)
 
 
 def test_an_entry_gives_the_config_of_what_is_converted():

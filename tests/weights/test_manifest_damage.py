@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlreid.errors import WeightsError
-from nlreid.hub.table.config import ACTIONS
-from nlreid.hub.table.manifest import Score, parse_manifest
+from nlreid.hub.table.config import ACTIONS, PERSONS
+from nlreid.hub.table.manifest import Score, Training, parse_manifest
 
 GOOD = {
     "title": "A title",
@@ -28,11 +28,27 @@ GOOD = {
     "task": ACTIONS,
     "default_for": ["kinetics"],
 }
+SHIPPED = {
+    "title": "A title",
+    "status": "shipped",
+    "format": "safetensors",
+    "recipe": "nlreid",
+    "licence": {"id": "MIT", "evidence": "our LICENSE", "redistribution": True},
+    "overrides": {},
+    "clip": GOOD["clip"],
+    "head": "bottleneck",
+    "num_classes": 0,
+    "task": PERSONS,
+    "training_data": "synthetic people",
+    "training": {"recipe": "the paper's", "seed": 0, "hardware": "two cores", "time": "an hour", "command": "python train.py"},
+    "checksums": {"sha256": "a" * 64, "size": 10},
+    "scores": [],
+}
 GONE = object()
 
 
-def damaged(place, value, name="r3d50.tag"):
-    content = copy.deepcopy({"format": 1, "entries": {name: GOOD}})
+def damaged(place, value, name="r3d50.tag", good=GOOD):
+    content = copy.deepcopy({"format": 1, "entries": {name: good}})
     at = content if place[:1] == ["/"] else content["entries"][name]
     *way, last = place[1:] if place[:1] == ["/"] else place
     for key in way:
@@ -61,7 +77,7 @@ def test_the_undamaged_one_is_read():
         (["title"], "two\nlines", "title is a text of one line"),
         (["titel"], "x", "r3d50.tag: 1 fields unknown .'titel'."),
         (["title"], GONE, "1 fields missing .title."),
-        (["status"], "there", "status is one of published, upstream, recipe; got 'there'"),
+        (["status"], "there", "status is one of shipped, published, upstream, recipe; got 'there'"),
         (["format"], "onnx", "format is one of"),
         (["recipe"], 3, "recipe is the name of a recipe"),
         (["licence"], "MIT", "licence is an object"),
@@ -113,6 +129,37 @@ def test_the_undamaged_one_is_read():
 def test_damages_are_named(place, value, answer):
     with pytest.raises(WeightsError, match=f"^manifest: .*{answer}"):
         parse_manifest(damaged(place, value), "manifest")
+
+
+def test_one_that_ships_is_read():
+    entry = parse_manifest(json.dumps({"format": 1, "entries": {"r3d50.tag": SHIPPED}}), "here")["r3d50.tag"]
+    assert entry.training == Training("the paper's", 0, "two cores", "an hour", "python train.py")
+    assert (entry.head, entry.num_classes, entry.config().head) == ("bottleneck", 0, "bottleneck")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "answer"),
+    [
+        (["training"], GONE, "1 fields missing .training."),
+        (["training"], "long", "training is an object"),
+        (["training", "seed"], -1, "training: seed is a whole number from 0"),
+        (["training", "command"], GONE, "training: 1 fields missing .command."),
+        (["training", "cost"], "1", "training: 1 fields unknown"),
+        (["scores"], GONE, "1 fields missing .scores."),
+        (["checksums"], {"size": 10}, "status 'shipped' wants the file's sha256 and size"),
+        (["checksums"], {"sha256": "a" * 64, "size": None}, "status 'shipped' wants the file's sha256 and size"),
+        (["head"], "new", "head is one of linear, bottleneck, bnneck, none"),
+        (["recipe"], "gluoncv", "recipe is one of nlreid"),
+        (["format"], "torch", "format is one of safetensors"),
+        (["url"], "https://example.org/file", "1 fields unknown .'url'."),
+        (["hub"], GOOD["hub"], "1 fields unknown .'hub'."),
+        (["num_classes"], -1, "num_classes is a whole number from 0"),
+        (["status"], "upstream", "fields unknown"),
+    ],
+)
+def test_of_one_that_ships_everything_is_known(place, value, answer):
+    with pytest.raises(WeightsError, match=f"^manifest: r3d50.tag.*{answer}"):
+        parse_manifest(damaged(place, value, good=SHIPPED), "manifest")
 
 
 @pytest.mark.parametrize("name", ["r3d50", ".tag", "r3d50.", "r3d50.a.b", "R3D50.tag", "r3d50.a b", "../r3d50.tag"])

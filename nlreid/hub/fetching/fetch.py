@@ -1,4 +1,4 @@
-"""From a name to a verified file on this disk: the user's own folder, the Hub, the publishers' servers."""
+"""From a name to a verified file on this disk: the user's own folder, the library's, the Hub, the publishers' servers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from nlreid.errors import ChecksumError, WeightsError
 from nlreid.hub.fetching.folders import named_folder
 from nlreid.hub.fetching.repository import RepositoryFile, obtain
+from nlreid.hub.fetching.shipped import shipped_file
 from nlreid.hub.fetching.upstream import Check, converted_file, published_name
 from nlreid.hub.fetching.verify import verify, wanted_of
 from nlreid.hub.table.config import Config
@@ -41,9 +42,9 @@ def fetch(entry: Entry, check: Check) -> Fetched:
     """The file of a checkpoint that has a name.
 
     Asked are, in this order: the folder that the environment variable NLREID_WEIGHTS names, for `model.tag` with one of
-    `SUFFIXES`, which is taken as it is, and for the published file under its own name, which is verified; the Hub, if it was
-    published there; its publishers' server. The Hub client's variables hold for the last, too: HF_HUB_OFFLINE,
-    HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_PROGRESS_BARS.
+    `SUFFIXES`, which is taken as it is, and for the published file under its own name, which is verified; the library's own
+    folder, if it ships with it; the Hub, if it was published there; its publishers' server. The Hub client's variables hold for
+    the last, too: HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT, HF_HUB_DISABLE_PROGRESS_BARS.
 
     Args:
         entry: The entry of the table of weights.
@@ -57,6 +58,9 @@ def fetch(entry: Entry, check: Check) -> Fetched:
     own = _in_own_folder(entry)
     if own is not None:
         return own
+    if entry.status == "shipped":
+        path, sha256 = shipped_file(entry)
+        return Fetched(path, sha256, str(path))
     if entry.status == "published" and entry.hub is not None:
         return _from_repository(entry.hub.repo, entry.hub.revision, entry.hub.file, entry.checksums.sha256)
     if entry.status == "upstream":

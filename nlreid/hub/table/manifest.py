@@ -13,7 +13,7 @@ from nlreid.errors import unknown_name
 from nlreid.hub.table.config import ACTIONS, Config
 from nlreid.hub.table.manifest_check import check_manifest
 
-Status = Literal["published", "upstream", "recipe"]
+Status = Literal["shipped", "published", "upstream", "recipe"]
 
 
 @dataclass(frozen=True)
@@ -81,25 +81,47 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How a checkpoint of our own was made.
+
+    Args:
+        recipe: The way, in a line.
+        seed: Of everything that was drawn.
+        hardware: On what.
+        time: How long it took, in words.
+        command: What makes it again.
+    """
+
+    recipe: str
+    seed: int
+    hardware: str
+    time: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One checkpoint.
 
     Args:
         name: `model.tag`.
         title: What its publishers call it.
-        status: `published`: on the Hub, converted. `upstream`: at its publishers', converted here after download.
-            `recipe`: only as a file that the user has.
+        status: `shipped`: a part of the library, beside this table. `published`: on the Hub, converted. `upstream`: at its
+            publishers', converted here after download. `recipe`: only as a file that the user has.
         format: Format of the published file: `caffe2`, `torch` or `safetensors`.
-        recipe: The converter, a key of `nlreid.hub.convert.RECIPES`.
+        recipe: The converter, a key of `nlreid.hub.convert.RECIPES`; `nlreid` for what needs none.
         licence: The licence.
         overrides: What of the model's spec this checkpoint needs otherwise, `clip` left out.
         clip: Frames, stride, size, mean and std that it was trained with.
-        num_classes: Outputs of its classifier.
+        num_classes: Outputs of its classifier; 0 without one.
+        head: The kind of its head.
         url: The published file; empty where there is no address that a program could open.
         page: Where its publishers describe it.
         hub: Its converted form on the Hub.
-        checksums: What is known about the bytes: of `hub`'s file where `published`, else of the file at `url`.
+        checksums: What is known about the bytes: of the file here where `shipped`, of `hub`'s where `published`, else of the
+            file at `url`.
         training_data: What it was trained on.
+        training: How it was trained, where that was done here.
         scores: What somebody got with it.
         task: What it was trained for.
         default_for: Aliases that mean this tag for this model, such as `kinetics`.
@@ -114,11 +136,13 @@ class Entry:
     overrides: Mapping[str, Any]
     clip: Mapping[str, Any]
     num_classes: int
+    head: str = "linear"
     url: str = ""
     page: str = ""
     hub: HubFile | None = None
     checksums: Checksums = field(default_factory=Checksums)
     training_data: str = ""
+    training: Training | None = None
     scores: tuple[Score, ...] = ()
     task: str = ACTIONS
     default_for: tuple[str, ...] = ()
@@ -144,7 +168,7 @@ class Entry:
             architecture=self.model,
             overrides=self.overrides,
             clip=self.clip,
-            head="linear",
+            head=self.head,
             num_classes=self.num_classes,
             licence=self.licence.id,
             origin=known | origin,
@@ -200,6 +224,7 @@ def _entry(name: str, content: Mapping[str, Any]) -> Entry:
     values["licence"] = Licence(**values["licence"])
     values["checksums"] = Checksums(**values.get("checksums", {}))
     values["hub"] = HubFile(**values["hub"]) if values.get("hub") else None
+    values["training"] = Training(**values["training"]) if values.get("training") else None
     values["scores"] = tuple(Score(**score) for score in values.get("scores", ()))
     values["default_for"] = tuple(values.get("default_for", ()))
     return Entry(name, **values)

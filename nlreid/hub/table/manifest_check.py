@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nlreid.errors import WeightsError
-from nlreid.hub.table.config import TASKS
+from nlreid.hub.table.config import HEADS, TASKS
 from nlreid.hub.table.fields import (
     CLIP,
     FLAG,
@@ -27,7 +27,7 @@ from nlreid.hub.table.fields import (
 from nlreid.hub.table.overrides import check_overrides
 
 FORMAT = 1
-STATUSES = ("published", "upstream", "recipe")
+STATUSES = ("shipped", "published", "upstream", "recipe")
 FORMATS = ("caffe2", "torch", "safetensors")
 
 _NAME = r"[a-z0-9]+(_[a-z0-9]+)*"
@@ -70,6 +70,19 @@ _OPTIONAL: Mapping[str, Kind] = {
     "task": one_of(TASKS),
     "default_for": list_of(matching(_NAME, "a name")),
 }
+_TRAINING: Mapping[str, Kind] = {"recipe": TEXT, "seed": whole(0), "hardware": TEXT, "time": TEXT, "command": TEXT}
+_SHIPPED: Mapping[str, Kind] = {  # of our own nothing is unknown
+    **_REQUIRED,
+    "format": one_of(("safetensors",)),
+    "recipe": one_of(("nlreid",)),
+    "head": one_of(HEADS),
+    "num_classes": whole(0, LARGEST),
+    "checksums": OBJECT,
+    "task": one_of(TASKS),
+    "training_data": TEXT,
+    "training": OBJECT,
+    "scores": list_of(OBJECT),
+}
 
 
 def check_manifest(text: str | bytes, where: object) -> dict[str, dict[str, Any]]:
@@ -92,7 +105,11 @@ def check_manifest(text: str | bytes, where: object) -> dict[str, dict[str, Any]
 def _check_entry(where: str, name: str, entry: dict[str, Any]) -> None:
     if not matching(rf"{_NAME}\.{_NAME}", "").fits(name):
         raise WeightsError(f"{where}: an entry is called model.tag, in lower-case letters, digits and '_'")
-    check_fields(where, entry, _REQUIRED, _OPTIONAL)
+    if isinstance(entry, dict) and entry.get("status") == "shipped":
+        check_fields(where, entry, _SHIPPED, {"default_for": _OPTIONAL["default_for"]})
+        check_fields(f"{where}: training", entry["training"], _TRAINING)
+    else:
+        check_fields(where, entry, _REQUIRED, _OPTIONAL)
     check_fields(f"{where}: licence", entry["licence"], _LICENCE)
     check_fields(f"{where}: clip", entry["clip"], CLIP)
     check_overrides(f"{where}: overrides", entry["overrides"])
@@ -108,6 +125,8 @@ def _check_entry(where: str, name: str, entry: dict[str, Any]) -> None:
 def _check_status(where: str, entry: Mapping[str, Any]) -> None:
     """What is said to be there must have a place, and what is published here bytes that are known."""
     status = entry["status"]
+    if status == "shipped" and not (entry["checksums"].get("sha256") and entry["checksums"].get("size")):
+        raise WeightsError(f"{where}: status 'shipped' wants the file's sha256 and size")
     if status == "published" and not (entry.get("hub") and entry.get("checksums", {}).get("sha256")):
         raise WeightsError(f"{where}: status 'published' wants hub, with its repo and revision, and the file's sha256")
     if status != "published" and entry.get("hub"):
