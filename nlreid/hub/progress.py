@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
@@ -27,3 +28,21 @@ def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool)
             yield item
             del item  # a bar that iterates by itself would hold it while the next one is made
             bar.update()
+
+
+@contextmanager
+def counting_bar(description: str, unit: str, *, show: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for work that says by itself how far it is: a function to be called with how many are done, of how many.
+
+    Args:
+        description: What is done.
+        unit: What is counted.
+        show: `False` shows nothing.
+    """
+    with tqdm(desc=description, unit=f" {unit}", disable=not show) as bar:  # type: ignore[no-untyped-call]
+
+        def count(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield count

@@ -5,7 +5,7 @@ import weakref
 import pytest
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
-from nlreid.hub.progress import progress_bar
+from nlreid.hub.progress import counting_bar, progress_bar
 
 
 class Thing:
@@ -58,3 +58,16 @@ def test_the_bar_ends_when_its_loop_breaks(capsys):
     next(bar)
     bar.close()
     assert capsys.readouterr().err.endswith("\n")
+
+
+def test_work_that_says_how_far_it_is(capsys):
+    with counting_bar("going", "things", show=True) as progress:
+        progress(2, 5)
+        progress(5, 5)
+    shown = capsys.readouterr().err
+    assert "going: 100%" in shown
+    assert "5/5" in shown
+    assert shown.endswith("\n")
+    with counting_bar("going", "things", show=False) as progress:
+        progress(5, 5)
+    assert capsys.readouterr() == ("", "")

@@ -1,11 +1,12 @@
 """Text that fits into its room."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid.visualize.drawing import fitting, font
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40), st.integers(1, 200))
 def test_as_much_as_fits(text, width):
     shown, own = fitting(text, width), font()
