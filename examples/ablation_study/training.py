@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 
 import nlreid
 from nlreid.data.samplers import RandomIdentitySampler
+from nlreid.inflation.weights import load_inflated
 from nlreid.layers.modes import evaluating
 
 P, K = 8, 4
@@ -30,15 +30,13 @@ def train(
         lr: Learning rate.
         steps: Of the optimiser.
         seed: Of values and batches.
-        start: Values of the backbone, of which the non-local blocks may be missing.
+        start: Values of the backbone, those of a network of single frames or of the same network without non-local blocks.
     """
     torch.manual_seed(seed)
     labels = torch.unique(clips.pid, return_inverse=True)[1]
     model = make(variant, int(labels.max()) + 1)
     if start is not None:
-        new = [name for name in model.backbone.load_state_dict(start, strict=False).missing_keys if ".non_local_" not in name]
-        if new:
-            raise ValueError(f"the start values lack {new}")
+        _start(model, start)
     loss = nlreid.VideoReIDLoss()
     sampler, epoch, rows = RandomIdentitySampler(clips.pid.tolist(), P, K, seed), 0, []
     generator = torch.Generator().manual_seed(seed)
@@ -51,6 +49,16 @@ def train(
         output = model(normalised(model, batch(clips, chosen, variant.frames, generator)))
         _step(optimiser, loss(output, labels[chosen]).total, lr, step / steps)
     return model
+
+
+def _start(model: nlreid.VideoReID, values: Mapping[str, Tensor]) -> None:
+    """Fill the backbone; non-local blocks stay what they are at their start, the identity."""
+    own = model.backbone.state_dict()
+    if all(values[name].shape == tensor.shape for name, tensor in own.items() if ".non_local_" not in name):
+        model.backbone.load_state_dict({**own, **values})
+    else:
+        flat = {name: tensor.squeeze(2) if tensor.ndim == 5 else tensor for name, tensor in values.items()}
+        load_inflated(model.backbone, flat, model.spec.init)
 
 
 def train_actions(variant: Variant, clips: Clips, lr: float, steps: int, seed: int) -> tuple[dict[str, Tensor], float]:
@@ -93,8 +101,3 @@ def normalised(model: nlreid.VideoReID, frames: Tensor) -> Tensor:
     mean, std = (torch.tensor(values) * 255 for values in (model.clip_spec.mean, model.clip_spec.std))
     return ((frames.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
 
-
-def spread(values: list[float]) -> tuple[float, float]:
-    """Mean and standard deviation (of a sample)."""
-    mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1))

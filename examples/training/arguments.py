@@ -53,6 +53,8 @@ def _add_synthetic(group: Any) -> None:
     group.add_argument("--tracklets", type=number(int, 1), default=8, help="drawn walks of each")
     group.add_argument("--rendered-frames", type=number(int, 1), default=16, help="pictures of a walk")
     group.add_argument("--rendered-size", type=number(int, 8), nargs=2, default=(128, 64), metavar=("H", "W"), help="in pixels")
+    rate = "change of the gait's phase from picture to picture, in radians, least and greatest"
+    group.add_argument("--rate", type=number(float, 0), nargs=2, default=(0.55, 0.65), metavar=("LEAST", "MOST"), help=rate)
     group.add_argument("--lookalikes", type=number(float, 0, 1), default=0.5, help="share of people who are like others")
     group.add_argument("--strength", type=number(float, 0, 1), default=0.35, help="how much the colours of cameras differ")
     group.add_argument("--test-identities", type=number(int, 2), default=50, help="other people, to test on in two cameras")

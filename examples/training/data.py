@@ -12,13 +12,14 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from nlreid.data.clip_dataset import ClipDataset, ClipItem
 from nlreid.data.datasets.synthetic import LookAlikes, SyntheticPeople
 from nlreid.data.datasets.synthetic.clips import SyntheticClips
 from nlreid.data.datasets.synthetic.training import training_figures
 from nlreid.data.datasets.table import read_splits
 from nlreid.data.samplers import Draw, RandomIdentitySampler
 from nlreid.data.split import Split
-from nlreid.data.tracklet_dataset import ClipItem, TrackletDataset
+from nlreid.data.tracklet_dataset import TrackletDataset
 from nlreid.models.spec import ClipSpec
 from training.arguments import SYNTHETIC
 
@@ -36,7 +37,7 @@ def count_identities(arguments: argparse.Namespace, split: Split) -> int:
     return arguments.identities if arguments.dataset == SYNTHETIC else split.num_classes
 
 
-def training_set(arguments: argparse.Namespace, split: Split, spec: ClipSpec) -> TrackletDataset | SyntheticClips:
+def training_set(arguments: argparse.Namespace, split: Split, spec: ClipSpec) -> ClipDataset:
     """The clips to train on: a data set with `pids`, `num_classes` and `set_epoch`."""
     clips, transform = spec.training_clips(), spec.training_transform(arguments.erasing)
     if arguments.dataset != SYNTHETIC:
@@ -61,6 +62,7 @@ def synthetic_people(arguments: argparse.Namespace) -> SyntheticPeople:
         size=tuple(arguments.rendered_size),
         lookalikes=LookAlikes(share=arguments.lookalikes),
         strength=arguments.strength,
+        rate=tuple(arguments.rate),
     )
 
 
@@ -100,7 +102,7 @@ class Batches:
 
 
 def make_loader(
-    train: TrackletDataset | SyntheticClips, batches: Batches, workers: int, device: torch.device
+    train: ClipDataset, batches: Batches, workers: int, device: torch.device
 ) -> DataLoader[ClipItem]:
     """A loader whose clips depend on seed, epoch and index alone, whoever reads them and wherever the epoch begins."""
     return DataLoader(

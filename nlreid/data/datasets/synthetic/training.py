@@ -51,7 +51,7 @@ def training_figures(
         figures = np.empty(shape, np.uint8)
         _draw(people, figures, each, compiled=compiled, progress=progress)
         return torch.from_numpy(figures), pids
-    path = folder / f"figures_{sha256(f'{_FORMAT} {people}'.encode()).hexdigest()[:16]}.npy"
+    path = folder / f"figures_{_settings(people)}.npy"
     try:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,12 @@ def training_figures(
     if kept.shape != shape:
         raise DataError(f"{path}: holds {kept.shape}, wanted {shape}; remove it")
     return torch.from_numpy(kept), pids
+
+
+def _settings(people: SyntheticPeople) -> str:
+    """What tells files apart: everything that figures depend on, which the people to search for are not."""
+    fields = ("seed", "train_identities", "train_cameras", "tracklets", "frames", "size", "lookalikes", "rate")
+    return sha256(f"{_FORMAT} {[getattr(people, name) for name in fields]}".encode()).hexdigest()[:16]
 
 
 def _draw(people: SyntheticPeople, figures: np.ndarray, each: int, *, compiled: bool, progress: Progress | None) -> None:
