@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nlreid.layers.non_local import NonLocalBlock
 from nlreid.models import VideoReID, create_model
+from nlreid.models.placement import non_local_blocks
 from nlreid.models.pretrained import tags
 
 
@@ -35,13 +35,12 @@ def describe(model: VideoReID) -> dict[str, str]:
         model: The model, in evaluation mode; it is moved to the meta device.
     """
     spec, backbone = model.clip_spec, model.backbone
-    blocks = [name.removeprefix("backbone.") for name, module in model.named_modules() if isinstance(module, NonLocalBlock)]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     height, width = spec.size
     return {
         "model": model.name,
         "backbone": f"{model.spec.backbone}, width {model.spec.width:g}, plan {backbone.plan.name} ({backbone.plan.source})",
-        "non-local blocks": ", ".join(blocks) or "none",
+        "non-local blocks": ", ".join(non_local_blocks(model)) or "none",
         "aggregate": model.spec.aggregate,
         "weights by name": ", ".join(tags(model.name.partition(".")[0], model.spec)) or "none",
         "parameters": f"{parameters:,}",

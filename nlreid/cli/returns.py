@@ -32,7 +32,7 @@ class Return:
 
     Args:
         track: The row of the track.
-        rows: Those of the others; none if everybody else is in the picture at the same time.
+        rows: Those of the others; none if nobody is there at another time.
         distances: How far they are, 1 - cosine.
     """
 
@@ -120,7 +120,7 @@ def return_table(people: Embeddings, returns: Sequence[Return]) -> Iterator[str]
     for found in returns:
         start = f"{names[found.track]:{width}}{spans[found.track]:{long}}"
         if not found.rows:
-            yield f"{start}- (everybody else is in the picture at the same time)"
+            yield f"{start}- (nobody is there at another time)"
             continue
         other, both = found.rows[0], "yes" if found.track in mutual else "-"
         yield f"{start}{names[other]:{width}}{spans[other]:{long}}{found.distances[0]:8.3f}  {both}"

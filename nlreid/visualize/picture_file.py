@@ -12,7 +12,7 @@ from nlreid.data.whole_file import check_writable, write_whole
 from nlreid.errors import InputError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_QUALITY = 92  # of JPEG
+_QUALITY, _LARGEST = 92, 65_500  # of JPEG; in pixels a side
 
 
 def check_picture_path(path: str | Path) -> None:
@@ -34,11 +34,13 @@ def save_picture(picture: Image.Image, path: str | Path) -> None:
         path: The file; its ending says the format, `.png` or `.jpg`.
 
     Raises:
-        InputError: If it is no path, or its ending is of no known format.
+        InputError: If it is no path, its ending is of no known format, or the picture is too large for a JPEG.
         DataError: If it cannot be written.
     """
-    content = BytesIO()
-    picture.save(content, _format(as_path("path", path)), quality=_QUALITY)
+    kind, content = _format(as_path("path", path)), BytesIO()
+    if kind == "JPEG" and max(picture.size) > _LARGEST:
+        raise InputError(f"{path}: a JPEG has at most {_LARGEST} pixels a side, the picture {picture.size}; name it .png")
+    picture.save(content, kind, quality=_QUALITY)
     write_whole(path, content.getvalue())
 
 

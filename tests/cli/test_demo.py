@@ -178,7 +178,7 @@ def test_who_comes_back(street, capsys):
     at = {track.name: row for row, track in enumerate(people.tracks)}
     assert {row[0] for row in rows} == {"1", "2", "3", "5"}
     assert rows[-1][0] == "1"
-    assert " ".join(rows[-1][6:]) == "- (everybody else is in the picture at the same time)"
+    assert " ".join(rows[-1][6:]) == "- (nobody is there at another time)"
     for track, frames, _, first, _, last, other, *_, distance, both in rows[:-1]:
         mine = {"2": ["3", "5"], "3": ["2"], "5": ["2"]}
         assert (frames, first, last) == {"2": ("5", "8", "12"), "3": ("4", "1", "4"), "5": ("4", "4", "7")}[track]

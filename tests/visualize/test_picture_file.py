@@ -45,3 +45,12 @@ def test_places_where_no_picture_can_be(tmp_path, write):
     with pytest.raises(DataError, match="there is no folder"):
         write(tmp_path / "no" / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_too_large_for_a_jpeg_can_be_a_png(tmp_path):
+    long = Image.new("RGB", (1, 65_501))
+    with pytest.raises(InputError, match=r"at most 65500 pixels a side, the picture \(1, 65501\); name it \.png"):
+        save_picture(long, tmp_path / "a.jpg")
+    save_picture(long, tmp_path / "a.png")
+    save_picture(long.crop((0, 0, 1, 65_500)), tmp_path / "a.jpg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.png"]
