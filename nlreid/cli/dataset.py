@@ -11,12 +11,12 @@ from typing import Any
 from nlreid.cli.arguments import DTYPES, device_name, make_model, with_seed
 from nlreid.cli.scores import Problem
 from nlreid.data.datasets.table import DATASETS, read_splits
+from nlreid.data.device import resolve_device
 from nlreid.data.disk import exists, resolved
 from nlreid.data.images import FramePaths
 from nlreid.data.split import JUNK, Split, unanswered
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding import Embeddings, embed
-from nlreid.embedding.device import resolve_device
 from nlreid.embedding.kept_folder import OtherEmbeddingsError
 from nlreid.embedding.parts import PART, embed_in_parts
 from nlreid.errors import DataError, InputError

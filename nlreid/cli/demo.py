@@ -13,7 +13,7 @@ from nlreid.cli.gallery import describe, ranked_lists, render, score_table
 from nlreid.cli.returns import SUGGESTIONS, embed_video, find_returns, return_lists, return_table
 from nlreid.cli.tracks import add_track_options, check_paths, read_track_file
 from nlreid.data.datasets.crops import CropReport
-from nlreid.embedding.device import resolve_device
+from nlreid.data.device import resolve_device
 from nlreid.models import VideoReID
 from nlreid.visualize import RankedList, draw_ranked_lists, save_picture
 from nlreid.visualize.picture_file import check_picture_path

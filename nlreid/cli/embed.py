@@ -20,10 +20,10 @@ from nlreid.cli.tracks import (
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.datasets.mot import TrackFile
+from nlreid.data.device import resolve_device
 from nlreid.data.tracklet import Tracklet
 from nlreid.data.whole_file import check_writable
 from nlreid.embedding import embed
-from nlreid.embedding.device import resolve_device
 from nlreid.models import VideoReID
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nlreid.data.clips import dense
+from nlreid.data.device import resolve_device
 from nlreid.data.tracklet import Tracklet
-from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings
 from nlreid.embedding.track import TrackInfo
 from nlreid.errors import InputError, whole_number

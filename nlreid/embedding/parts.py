@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
+from nlreid.data.device import resolve_device
 from nlreid.data.disk import as_path
 from nlreid.data.tracklet import Tracklet
-from nlreid.embedding.device import resolve_device
 from nlreid.embedding.embeddings import Embeddings
 from nlreid.embedding.extract import check_model, embed, made_by
 from nlreid.embedding.kept_folder import PARTS, check_folder, keep_part, kept_part

@@ -1,4 +1,4 @@
-"""Where a network is to run: a device that is really there."""
+"""Where networks run and pictures are drawn: a device that is really there."""
 
 from __future__ import annotations
 
