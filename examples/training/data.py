@@ -101,9 +101,7 @@ class Batches:
             yield indices[number * self.size : (number + 1) * self.size]
 
 
-def make_loader(
-    train: ClipDataset, batches: Batches, workers: int, device: torch.device
-) -> DataLoader[ClipItem]:
+def make_loader(train: ClipDataset, batches: Batches, workers: int, device: torch.device) -> DataLoader[ClipItem]:
     """A loader whose clips depend on seed, epoch and index alone, whoever reads them and wherever the epoch begins."""
     return DataLoader(
         train,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,8 +43,18 @@ def write_whole(path: str | Path, content: bytes) -> None:
         InputError: If `path` is none.
         DataError: If it cannot be written.
     """
+    write_whole_in_parts(path, [content])
+
+
+def write_whole_in_parts(path: str | Path, parts: Iterable[bytes]) -> None:
+    """`write_whole` of a file that need not be in memory: its parts are taken as they are written, one after the other.
+
+    Raises:
+        InputError: If `path` is none.
+        DataError: If it cannot be written.
+    """
     try:
-        _write(path, content, _name)
+        _write(path, parts, _name)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -60,7 +70,7 @@ def write_new(path: str | Path, content: bytes) -> bool:
         DataError: If it cannot be written.
     """
     try:
-        _write(path, content, _name_new)
+        _write(path, [content], _name_new)
     except FileExistsError:
         return False
     except OSError as error:
@@ -68,14 +78,14 @@ def write_new(path: str | Path, content: bytes) -> bool:
     return True
 
 
-def _write(path: str | Path, content: bytes, name: Callable[[Path, Path], object]) -> None:
+def _write(path: str | Path, parts: Iterable[bytes], name: Callable[[Path, Path], object]) -> None:
     """Write under a temporary name that nobody else has, whatever machine he is on; `name` gives it the right one."""
     check_writable(path)
     target = resolved(Path(path))  # behind a link, the file that it points to is replaced, not the link
     temporary = target.with_name(f".nlreid-{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave the new name on an empty file
         name(temporary, target)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from nlreid.data.clip_dataset import ClipRule
 from nlreid.data.clips import random_window
-from nlreid.data.tracklet_dataset import ClipRule
 from nlreid.data.training import TrainingTransform
 from nlreid.data.transforms import EvaluationTransform
 from nlreid.errors import InputError, real_number, unknown_name, whole_number

@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, RandomSampler, Subset
 
+from nlreid.data.clip_dataset import ClipItem
 from nlreid.data.clips import evenly, random_window, restricted_random
 from nlreid.data.samplers import Draw, RandomIdentitySampler, numbered
 from nlreid.data.tracklet import Tracklet
-from nlreid.data.tracklet_dataset import ClipItem, TrackletDataset
+from nlreid.data.tracklet_dataset import TrackletDataset
 from nlreid.data.training import TrainingTransform
 from nlreid.data.transforms import EvaluationTransform
 from nlreid.errors import DataError, InputError

@@ -19,10 +19,10 @@ def project(a: Columns, track: Columns) -> tuple[list[Part], Columns, Columns]:
         track: Conditions of each frame, see `draw_tracks`.
 
     Returns:
-        What the p capsules are; their columns: `start`, `end` `(b, p, 3)`, `radii` `(b, p, 2)`, `switch` `(b, p)`, `colours`
-        `(b, p, 2, 3)`, those of the torso and the head: `hip`, `shoulder`, `head` `(b, 3)`, `head_radius` `(b, 1)`, `widths` `(b, 5)`,
-        `bulge` `(b, 1)`, and sines and cosines of the angles; all in body heights, x right, y up, z to the camera; and the box
-        around each: `x`, `y` of its middle, `w`, `h`, `(b, 1)`.
+        What the p capsules are. Their columns: `start`, `end` `(b, p, 3)`, `radii` `(b, p, 2)`, `switch` `(b, p)`, `colours`
+        `(b, p, 2, 3)`; those of the torso and the head: `hip`, `shoulder`, `head` `(b, 3)`, `head_radius` `(b, 1)`, `widths`
+        `(b, 5)`, `bulge` `(b, 1)`; and sines and cosines of the angles `(b, 1)`. Lengths are in body heights, x to the right,
+        y up, z to the camera. The box around each: `x`, `y` of its middle, `w`, `h`, `(b, 1)`.
     """
     skeleton, joints = pose(a, track)
     angles = {"cos_yaw": track["yaw"].cos(), "sin_yaw": track["yaw"].sin()}
@@ -59,7 +59,7 @@ def _turned(points: Tensor, angles: Columns) -> Tensor:
 
 
 def _torso(a: Columns, angles: Columns) -> tuple[Tensor, Tensor]:
-    """Half-widths of the torso's ellipses at thigh, hip, waist, chest and shoulder as they are seen, and half the waist's depth."""
+    """Half widths of the torso at thigh, hip, waist, chest and shoulder as they are seen, and half the depth of the waist."""
     girth, puff = a["girth"] * a["puff"], a["puff"]
     chest = 0.1 * a["shoulders"] * puff * (0.5 + 0.5 * a["girth"])
     lateral = torch.cat([0.105 * girth, 0.094 * girth, 0.082 * girth, chest, 0.1 * a["shoulders"] * puff.sqrt()], 1)

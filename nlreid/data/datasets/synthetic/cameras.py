@@ -10,21 +10,36 @@ from torch.nn import functional as F
 
 from nlreid.data.datasets.synthetic.draws import Draws
 from nlreid.data.datasets.synthetic.identity import Columns
+from nlreid.errors import InputError, real_number
 
-HEIGHTS = (32, 48, 64, 80, 96, 128)  # of a person, in pixels of the camera; all divide into blocks of 8
+HEIGHTS = (32, 48, 64, 80, 96, 128)  # of a box, in pixels of the camera; all divide into blocks of 8
 _HEIGHT_WEIGHTS = (0.12, 0.22, 0.26, 0.18, 0.12, 0.10)
 _K = torch.arange(8.0)
 _DCT = torch.cos(math.pi * (2 * _K[None] + 1) * _K[:, None] / 16) * torch.where(_K[:, None] == 0, math.sqrt(1 / 8), 0.5)
 _COARSER = 1 + 0.5 * (_K[:, None] + _K)  # high frequencies are kept less exactly
 
 
+def checked_strength(strength: float) -> float:
+    """`strength`, if it is one that `draw_cameras` takes.
+
+    Raises:
+        InputError: If it is no number from 0 to 1.
+    """
+    if not 0 <= real_number("strength", strength, "a number from 0 to 1") <= 1:
+        raise InputError(f"strength is a number from 0 to 1; got {strength!r}")
+    return float(strength)
+
+
 def draw_cameras(count: int, generator: Generator, strength: float = 0.35) -> Columns:
-    """Cameras, a row for each: float, `(count, 1)`, `gain` `(count, 3)`.
+    """Cameras that differ in where they look from, in colours, sharpness, noise, resolution and compression.
 
     Args:
         count: Cameras.
         generator: Where they are drawn from.
         strength: How much their colours differ; 0 is not at all, 1 is as daylight differs from lamps.
+
+    Returns:
+        A row for each camera: float, `(count, 1)`, `gain` `(count, 3)`.
     """
     draws = Draws(count, generator)
     grey = draws.chance(0.08 * strength) > 0
@@ -47,12 +62,13 @@ def photograph(picture: Tensor, cameras: Columns, generator: Generator) -> Tenso
 
     Args:
         picture: Float, 0..1, `(n, t, 3, h, w)`.
-        cameras: One row for each track, see `draw_cameras`.
+        cameras: A row for each track, see `draw_cameras`.
         generator: Where the noise is drawn from.
 
     Returns:
-        uint8, `(n, t, 3, h, w)`.
+        uint8, `(n, t, 3, h, w)`, on the picture's device.
     """
+    cameras = {key: column.to(picture.device) for key, column in cameras.items()}
     picture = _coloured(picture, cameras).clamp(0, 1)
     out = torch.empty_like(picture)
     for height in HEIGHTS:
@@ -73,18 +89,19 @@ def _coloured(picture: Tensor, cameras: Columns) -> Tensor:
 
 
 def _recorded(picture: Tensor, height: int, cameras: Columns, generator: Generator) -> Tensor:
-    """Optics, sensor, sharpening, noise and compression of frames `(b, 3, h, w)` at one resolution."""
+    """Optics, sensor, sharpening, noise and compression of frames `(b, 3, h, w)` at one resolution, then shown at theirs."""
     size = picture.shape[-2:]
-    width = max(16, round(height * size[1] / size[0] / 8) * 8)
+    resolution = height, max(16, round(height * size[1] / size[0] / 8) * 8)
     sharpening, noise = (cameras[name][..., None, None] for name in ("sharpening", "noise"))
-    smaller = (height, width) != tuple(size)
-    x = F.interpolate(picture, (height, width), mode="bilinear", antialias=True) if smaller else picture
+    other = resolution != tuple(size)
+    x = F.interpolate(picture, resolution, mode="bilinear", antialias=True) if other else picture
     x = _blurred(x)
     if bool(sharpening.any()):
         x = x + sharpening * (x - _blurred(x))
-    x = x + noise * torch.randn(x.shape, generator=generator)
+    x = x + noise * torch.randn(x.shape, generator=generator).to(x.device)
     x = _compressed(x, cameras["quantum"])
-    return F.interpolate(x, size, mode="bilinear") if smaller else x
+    finer = resolution[0] > size[0] or resolution[1] > size[1]  # small pictures: what is made smaller must not alias
+    return F.interpolate(x, size, mode="bilinear", antialias=finer) if other else x
 
 
 def _blurred(picture: Tensor) -> Tensor:
@@ -99,9 +116,15 @@ def _blurred(picture: Tensor) -> Tensor:
 
 
 def _compressed(picture: Tensor, quantum: Tensor) -> Tensor:
-    """Each 8 x 8 block as whole multiples of a quantum of its cosine transform, as JPEG and MPEG do: `(b, 3, h, w)`."""
+    """Each 8 x 8 block as whole multiples of a quantum of its cosine transform, as JPEG and MPEG do.
+
+    Args:
+        picture: Float, `(b, 3, h, w)`, h and w multiples of 8.
+        quantum: Of the mean of a block, `(b, 1)`; those of higher frequencies are larger.
+    """
     b, c, h, w = picture.shape
+    transform, coarser = _DCT.to(picture.device), _COARSER.to(picture.device)
     blocks = picture.view(b, c, h // 8, 8, w // 8, 8).transpose(3, 4)  # (b, c, h/8, w/8, 8, 8)
-    step = (quantum[..., None, None, None, None] * _COARSER).clamp_min(1e-3)
-    kept = (_DCT @ blocks @ _DCT.T / step).round() * step
-    return (_DCT.T @ kept @ _DCT).transpose(3, 4).reshape(b, c, h, w)
+    step = (quantum[..., None, None, None, None] * coarser).clamp_min(1e-3)
+    kept = (transform @ blocks @ transform.T / step).round() * step
+    return (transform.T @ kept @ transform).transpose(3, 4).reshape(b, c, h, w)

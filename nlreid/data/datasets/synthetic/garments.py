@@ -1,4 +1,4 @@
-"""Skirt and upper garment as pixels: an elliptical torso with a hem, patterns that go around the body, open fronts and straps."""
+"""Skirt and upper garment as pixels: an elliptical torso with a hem, patterns around the body, open fronts and straps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Torso(NamedTuple):
 
 
 def torso(x: Tensor, y: Tensor, shape: Columns) -> Torso:
-    """Where pixels are on the torso."""
+    """Where pixels are on the torso; arguments as in `limbs.paint_capsule`."""
     hip_x, hip_y = (pixels(shape["hip"][:, i : i + 1]) for i in range(2))
     right, up = (pixels(shape["shoulder"][:, i : i + 1] - shape["hip"][:, i : i + 1]) for i in range(2))
     length = (right * right + up * up).sqrt()

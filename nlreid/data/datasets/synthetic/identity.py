@@ -10,43 +10,57 @@ from torch.nn import functional as F
 
 from nlreid.data.datasets.synthetic.draws import Draws
 from nlreid.data.datasets.synthetic.wardrobe import HAIR, SKIN, SOLES, cloth, near
+from nlreid.errors import InputError, real_number, whole_number
 
 Columns = dict[str, Tensor]
 
 PATTERNS = ("plain", "stripes", "columns", "checks", "yoke", "panels", "logo", "back print")
 _PATTERN_WEIGHTS = (0.56, 0.07, 0.03, 0.06, 0.10, 0.04, 0.08, 0.06)
-_SMALL = ("logo", "gait")  # what alone tells some look-alikes apart
-_SHADE = 0.04  # relative deviation of the colours of look-alikes: two coats are never dyed alike
+_SMALL = ("logo", "gait")  # what alone tells twins apart
+_SHADE = 0.04  # relative deviation of the colours of look-alikes
 
 
 @dataclass(frozen=True)
 class LookAlikes:
-    """How many people look like somebody else. People come in families; each copies most of what its first member is.
+    """How many people look like somebody else: people come in families, of whom some copy the first.
+
+    Who copies differs in one to three of the groups that `draw_identities` draws (upper garment, its pattern, lower garment,
+    hair, bag, shoes, build, gait), and a little in the shade of every colour, since no two coats are dyed alike.
 
     Args:
-        family: Consecutive people of a family; 1 makes everybody unrelated.
-        share: Share of the others of a family who copy the first; they differ in one to three groups of attributes.
-        twins: Share of the copies that differ in their gait, or in a small pattern of the upper garment, alone.
+        family: How many people in a row are a family; 1 makes everybody unrelated.
+        share: Share of the others of a family who copy the first, 0..1.
+        twins: Share of the copies that differ in nothing but the gait, or nothing but the pattern of the upper garment, 0..1.
+
+    Raises:
+        InputError: If a number is out of its range.
     """
 
     family: int = 4
     share: float = 0.5
     twins: float = 0.3
 
+    def __post_init__(self) -> None:
+        whole_number("family", self.family)
+        for name in ("share", "twins"):
+            if not 0 <= real_number(name, getattr(self, name), "a share, 0..1") <= 1:
+                raise InputError(f"{name} is a share, 0..1; got {getattr(self, name)!r}")
+
 
 UNRELATED = LookAlikes(family=1, share=0.0, twins=0.0)
 
 
 def draw_identities(count: int, generator: Generator, lookalikes: LookAlikes = UNRELATED) -> Columns:
-    """Attributes of people, by name: float, `(count, 1)`, colours `(count, 3)` RGB 0..1, `pattern` `(count, 8)` one-hot.
-
-    Lengths are in body heights, angles in radians. What a column does to the body is said where it is used
-    (`skeleton`, `torso`, `garments`).
+    """Attributes of people. What a column does to the body is said where it is used (`skeleton`, `body`, `garments`, `head`).
 
     Args:
         count: People.
         generator: Where they are drawn from.
         lookalikes: How many look like somebody else.
+
+    Returns:
+        Columns by name: float, `(count, 1)`, colours `(count, 3)` RGB 0..1, `pattern` `(count, 8)` one-hot. Lengths are in body
+        heights or relative to the usual, angles in radians.
     """
     draws = Draws(count, generator)
     groups = {

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from nlreid.data.datasets.synthetic.draws import Draws
 
-# How many of the tracks meet one: passers-by, and what stands in the way.
-PASSERS_BY = 0.30
+# Share of the tracks that meet somebody who passes by, and of those that meet what stands in the way.
+_PASSERS_BY = 0.30
 _STANDING = {"pole": 0.16, "sign": 0.10, "wall": 0.08}
 
 
@@ -20,11 +20,14 @@ def pass_by(picture: Tensor, people: Tensor, others: Tensor, draws: Draws) -> Te
         picture: Float, 0..1, `(n, t, 3, h, w)`.
         people: Coverage of the people in it, 0..1, `(n, t, 1, h, w)`.
         others: Figures of the passers-by: uint8 red, green, blue and coverage, `(n, t, 4, h, w)`.
-        draws: For n tracks.
+        draws: For n tracks, on the device of the rest.
+
+    Returns:
+        A picture of the same shape.
     """
     n, t, _, h, w = others.shape
-    met = draws.chance(PASSERS_BY)[:, 0] > 0
-    time = torch.linspace(-0.5, 0.5, t)
+    met = draws.chance(_PASSERS_BY)[:, 0] > 0
+    time = torch.linspace(-0.5, 0.5, t, device=draws.device)
     scale = draws.uniform(0.7, 1.3)
     x = draws.uniform(0.4, 1.6) * draws.sign() + draws.normal(1.2) * time  # of the middle, in half widths, (n, t)
     y = (draws.normal(0.25) - 0.1).expand(n, t)
@@ -44,10 +47,11 @@ def pass_by(picture: Tensor, people: Tensor, others: Tensor, draws: Draws) -> Te
 
 
 def stand_in_front(picture: Tensor, draws: Draws) -> Tensor:
-    """Put poles, signs and low walls in front of people; arguments as in `pass_by`."""
+    """Put poles, signs and low walls in front of people; arguments and result as in `pass_by`."""
     _, t, _, h, w = picture.shape
-    time = torch.linspace(-0.5, 0.5, t)[None, :, None, None]
-    rows, columns = torch.linspace(0, 1, h)[:, None], torch.linspace(0, 1, w)
+    time = torch.linspace(-0.5, 0.5, t, device=draws.device)[None, :, None, None]
+    rows, columns = (torch.linspace(0, 1, side, device=draws.device) for side in (h, w))
+    rows = rows[:, None]
     for kind, share in _STANDING.items():
         here = draws.chance(share)[..., None, None] > 0
         x = draws.uniform(-0.2, 1.2)[..., None, None] + draws.normal(1.0)[..., None, None] * time

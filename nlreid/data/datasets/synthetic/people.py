@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from nlreid.data.datasets.synthetic.cameras import HEIGHTS, draw_cameras
+from nlreid.data.datasets.synthetic.cameras import HEIGHTS, checked_strength, draw_cameras
 from nlreid.data.datasets.synthetic.composition import compose
 from nlreid.data.datasets.synthetic.draws import Draws
-from nlreid.data.datasets.synthetic.figures import Renderer
+from nlreid.data.datasets.synthetic.figures import Renderer, checked_size
 from nlreid.data.datasets.synthetic.identity import Columns, LookAlikes, draw_identities
 from nlreid.data.datasets.synthetic.scenes import draw_scenes
-from nlreid.data.datasets.synthetic.tracks import draw_tracks
 from nlreid.data.randomness import generator_for
 from nlreid.data.split import Split
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import InputError, real_number, whole_number
 
-AT_ONCE = 32  # tracklets that are drawn and rendered together; of no influence on what others look like
-_TEST, _TRAIN = 0, 1
+AT_ONCE = 32  # tracklets that are drawn together, from one generator; who passes by is one of them
+TEST, TRAIN = 0, 1  # parts of a data set
 _IDENTITIES, _CAMERAS, _SCENES, _TRACKS = range(4)  # what has a stream of random numbers of its own
 _VIEWS = 4  # backgrounds of a camera
 
@@ -30,10 +29,14 @@ Progress = Callable[[int, int], None]  # tracklets done, of how many
 
 @dataclass(frozen=True)
 class SyntheticPeople:
-    """A data set of people who are drawn: the same seed gives the same pictures.
+    """A data set of people who are drawn: the same seed and numbers give the same pictures, the global random state set aside.
 
     Each camera has its own elevation, colours, optics and backgrounds; each tracklet its own direction, light, distance and
-    people who pass by. Identities and cameras of `train` are others than those of `query` and `gallery`.
+    people who pass by. Identities and cameras of `train` are others than those of `query` and `gallery`, and the pictures of
+    one part do not depend on how large the other is. Within a part, another number of anything makes other people.
+
+    Pictures are the same bit for bit on the same machine with the same versions; elsewhere, as with another number of
+    threads, sums may be rounded otherwise, and a few pixels differ.
 
     >>> people = SyntheticPeople(seed=3, identities=4, cameras=2, frames=2, size=(32, 16))
     >>> people.split()
@@ -45,7 +48,7 @@ class SyntheticPeople:
         cameras: Cameras to search with and in, at least 2; the queries are the tracklets of the first.
         tracklets: Of each person in each camera.
         frames: Of each tracklet.
-        size: Height and width of the pictures, in pixels.
+        size: Height and width of the pictures, in pixels, each at least 8.
         train_identities: People to train on.
         train_cameras: Cameras to train on.
         lookalikes: How many people look like somebody else.
@@ -54,7 +57,7 @@ class SyntheticPeople:
             video of 10 frames a second.
 
     Raises:
-        InputError: If a number is out of its range.
+        InputError: If an argument is out of its range or has another type.
     """
 
     seed: int = 0
@@ -74,100 +77,85 @@ class SyntheticPeople:
             whole_number(name, getattr(self, name), least=least)
         for name, least in (("train_identities", 0), ("train_cameras", 1)):
             whole_number(name, getattr(self, name), least=least)
-        if not isinstance(self.size, tuple) or len(self.size) != 2:
-            raise InputError(f"size is the height and the width of the pictures in pixels; got {self.size!r}")
-        for side in self.size:
-            whole_number("each side of size", side, least=8)
-        if not 0 <= real_number("strength", self.strength) <= 1:
-            raise InputError(f"strength is from 0 to 1; got {self.strength}")
         if not self.identities and not self.train_identities:
             raise InputError("there is nobody to draw: identities and train_identities are both 0")
+        checked_size(self.size)
+        checked_strength(self.strength)
+        if not isinstance(self.lookalikes, LookAlikes):
+            raise InputError(f"lookalikes are LookAlikes(family, share, twins); got {self.lookalikes!r:.80}")
+        if not isinstance(self.rate, tuple) or len(self.rate) != 2:
+            raise InputError(f"rate is the least and the greatest change of phase in radians, a tuple; got {self.rate!r:.80}")
+        least_rate, greatest = (real_number("each of rate", value) for value in self.rate)
+        if not 0 <= least_rate <= greatest:
+            raise InputError(f"rate rises from the least to the greatest change of phase, at least 0; got {self.rate}")
 
-    def split(self, *, compiled: bool = False, progress: Progress | None = None) -> Split:
+    def split(self, *, device: torch.device | str = "cpu", compiled: bool = False, progress: Progress | None = None) -> Split:
         """Draw everybody.
 
         Args:
+            device: Where pixels are computed, see `Renderer`.
             compiled: Whether the rasteriser is compiled, see `Renderer`; worth it from some thousands of frames.
             progress: Called after every few tracklets with how many are done and how many there will be.
 
         Returns:
-            `query`: the tracklets of the first camera; `gallery`: those of the other cameras; `train`. All pictures are in memory.
-        """
-        test = self._rows(_TEST, self.identities, self.cameras)
-        train = self._rows(_TRAIN, self.train_identities, self.train_cameras)
-        total, renderer = len(test) + len(train), Renderer(self.size, compiled=compiled)
-        drawn = list[list[Tracklet]]()
-        for part, rows, done in ((_TEST, test, 0), (_TRAIN, train, len(test))):
-            tracklets = list[Tracklet]()
-            for tracklet in self._tracklets(part, rows, renderer):
-                tracklets.append(tracklet)
-                if progress is not None and (len(tracklets) % AT_ONCE == 0 or len(tracklets) == len(rows)):
-                    progress(done + len(tracklets), total)
-            drawn.append(tracklets)
-        query = tuple(tracklet for tracklet in drawn[0] if tracklet.camid == 1)
-        gallery = tuple(tracklet for tracklet in drawn[0] if tracklet.camid != 1)
-        return Split(f"synthetic people, seed {self.seed}", tuple(drawn[1]), query, gallery)
+            `query`: the tracklets of the first camera; `gallery`: those of the others; `train`. All pictures are in memory.
 
-    def _rows(self, part: int, identities: int, cameras: int) -> list[tuple[int, int, int]]:
+        Raises:
+            InputError: If there is no such device.
+        """
+        renderer = Renderer(self.size, device=device, compiled=compiled)
+        rows = {part: self._rows(part) for part in (TEST, TRAIN)}
+        total, drawn = sum(map(len, rows.values())), {part: list[Tracklet]() for part in rows}
+        for part in rows:
+            for group in self._groups(part, rows[part], renderer):
+                drawn[part] += group
+                if progress is not None:
+                    progress(sum(map(len, drawn.values())), total)
+        query = tuple(tracklet for tracklet in drawn[TEST] if tracklet.camid == 1)
+        gallery = tuple(tracklet for tracklet in drawn[TEST] if tracklet.camid != 1)
+        return Split(f"synthetic people, seed {self.seed}", tuple(drawn[TRAIN]), query, gallery)
+
+    def attributes(self, part: int) -> Columns:
+        """Attributes of the people of a part, `TEST` or `TRAIN`, see `draw_identities`."""
+        return draw_identities(self._counts(part)[0], generator_for(self.seed, _IDENTITIES, part), self.lookalikes)
+
+    def first_labels(self, part: int) -> tuple[int, int]:
+        """The least pid and the least camid of a part; the others follow."""
+        return (1, 1) if part == TEST else (1 + self.identities, 1 + self.cameras)
+
+    def _counts(self, part: int) -> tuple[int, int]:
+        """How many people and cameras a part has."""
+        return (self.identities, self.cameras) if part == TEST else (self.train_identities, self.train_cameras)
+
+    def _rows(self, part: int) -> list[tuple[int, int, int]]:
         """Person, camera and number of every tracklet of a part, counted from 0."""
+        identities, cameras = self._counts(part)
         return [(i, c, k) for i in range(identities) for c in range(cameras) for k in range(self.tracklets)]
 
-    def _tracklets(self, part: int, rows: Sequence[tuple[int, int, int]], renderer: Renderer) -> Iterator[Tracklet]:
-        if not rows:
-            return
-        first_pid, first_camid = (1, 1) if part == _TEST else (1 + self.identities, 1 + self.cameras)
-        people = self.people(part)
-        cameras, scenes = self._cameras(part)
-        for start in range(0, len(rows), AT_ONCE):
-            group = rows[start : start + AT_ONCE]
-            generator = generator_for(self.seed, _TRACKS, part, start)
-            who, where = (torch.tensor([row[i] for row in group]) for i in range(2))
-            a = {key: column[who] for key, column in people.items()}
-            seen_by = _placed({key: column[where] for key, column in cameras.items()}, generator)
-            figures = draw_figures(renderer, a, seen_by["pitch"], self.frames, self.rate, generator)
-            view = where * _VIEWS + torch.randint(_VIEWS, (len(group),), generator=generator)
-            others = figures[torch.randperm(len(group), generator=generator)]
-            pictures = compose(figures, others, scenes[view], seen_by, generator).numpy()
-            for (i, c, k), frames in zip(group, pictures, strict=True):
-                pid, camid = first_pid + i, first_camid + c
-                yield Tracklet(f"{pid:04}_c{camid}_{k}", frames, pid, camid, tuple(range(self.frames)))
-
-    def people(self, part: int) -> Columns:
-        """Attributes of the people to search for (0) or to train on (1), see `draw_identities`."""
-        count = self.identities if part == _TEST else self.train_identities
-        return draw_identities(count, generator_for(self.seed, _IDENTITIES, part), self.lookalikes)
-
     def _cameras(self, part: int) -> tuple[Columns, Tensor]:
-        count = self.cameras if part == _TEST else self.train_cameras
+        """Its cameras, and their backgrounds, `_VIEWS` of each."""
+        count = self._counts(part)[1]
         cameras = draw_cameras(count, generator_for(self.seed, _CAMERAS, part), self.strength)
         return cameras, draw_scenes(count * _VIEWS, generator_for(self.seed, _SCENES, part))
 
-
-def draw_figures(
-    renderer: Renderer,
-    a: Columns,
-    pitch: Tensor,
-    frames: int,
-    rate: tuple[float, float],
-    generator: torch.Generator,
-) -> Tensor:
-    """Tracks of people without a scene.
-
-    Args:
-        renderer: What draws them.
-        a: Attributes of each track's person, `(n, ...)`.
-        pitch: How far each track's camera looks down, in radians, `(n, 1)`.
-        frames: Of a track.
-        rate: See `draw_tracks`.
-        generator: Where everything random is drawn from.
-
-    Returns:
-        uint8 red, green, blue and coverage, `(n, frames, 4, h, w)`.
-    """
-    track = draw_tracks(a, frames, pitch, generator, rate)
-    each_frame = {key: column.repeat_interleave(frames, 0) for key, column in a.items()}
-    figures = renderer.figures(each_frame, track, generator)
-    return figures.view(len(pitch), frames, *figures.shape[1:])
+    def _groups(self, part: int, rows: list[tuple[int, int, int]], renderer: Renderer) -> Iterator[list[Tracklet]]:
+        """The tracklets of a part, a few at a time."""
+        if not rows:
+            return
+        people, (cameras, scenes), (pid, camid) = self.attributes(part), self._cameras(part), self.first_labels(part)
+        for start in range(0, len(rows), AT_ONCE):
+            group, generator = rows[start : start + AT_ONCE], generator_for(self.seed, _TRACKS, part, start)
+            who, where = (torch.tensor([row[i] for row in group]) for i in range(2))
+            seen_by = _placed({key: column[where] for key, column in cameras.items()}, generator)
+            a = {key: column[who] for key, column in people.items()}
+            figures = renderer.tracks(a, seen_by["pitch"], self.frames, generator, self.rate)
+            view = where * _VIEWS + torch.randint(_VIEWS, (len(group),), generator=generator)
+            others = figures[torch.randperm(len(group), generator=generator)]
+            pictures = compose(figures, others, scenes[view], seen_by, generator).cpu().numpy()
+            yield [
+                Tracklet(f"{pid + i:04}_c{camid + c}_{k}", frames, pid + i, camid + c, tuple(range(self.frames)))
+                for (i, c, k), frames in zip(group, pictures, strict=True)
+            ]
 
 
 def _placed(cameras: Columns, generator: torch.Generator) -> Columns:

@@ -1,4 +1,4 @@
-"""From capsules, torso and head to pixels: everything pointwise, nearest surface wins, so that it can be compiled into one loop."""
+"""From capsules, torso and head to pixels: all pointwise, the nearest wins, so that it can be compiled into one loop."""
 
 from __future__ import annotations
 

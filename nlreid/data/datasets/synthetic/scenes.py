@@ -1,4 +1,4 @@
-"""What lies behind people: asphalt, grass, walls, paths and lines, as a bank of larger pictures of which frames show a part."""
+"""What lies behind people: asphalt, grass, walls, paths and lines, as larger pictures of which frames show a part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nlreid.data.datasets.synthetic.draws import Draws
 
-SIDE = 160  # of the pictures of the bank, in pixels
+SIDE = 160  # of the backgrounds, in pixels
 
 # Red, green, blue and how rough: pavements, asphalt, concrete, lawns, gravel, brick, plaster, tiles, sand, slate.
 _GROUNDS = torch.tensor(
@@ -33,7 +33,12 @@ _OCTAVES = ((3, 0.5), (8, 0.3), (24, 0.25), (SIDE, 0.25))  # cells of the noise 
 
 
 def draw_scenes(count: int, generator: Generator) -> Tensor:
-    """A bank of backgrounds: uint8, `(count, 3, SIDE, SIDE)`."""
+    """Backgrounds: uint8, `(count, 3, SIDE, SIDE)`.
+
+    Args:
+        count: How many.
+        generator: Where they are drawn from.
+    """
     draws = Draws(count, generator)
     picture = torch.zeros(count, 3, SIDE, SIDE)
     for number, layer in enumerate(_LAYERS):
@@ -80,30 +85,31 @@ def views(scenes: Tensor, size: tuple[int, int], frames: int, draws: Draws) -> T
     """What frames show of their scenes while the box goes along with its person.
 
     Args:
-        scenes: One of the bank for each track, uint8, `(n, 3, SIDE, SIDE)`.
+        scenes: A background for each track, uint8, `(n, 3, SIDE, SIDE)`.
         size: Height and width of a frame, in pixels.
         frames: Frames of a track.
-        draws: For n tracks.
+        draws: For n tracks, on the device of the scenes.
 
     Returns:
         Float, 0..1, `(n, t, 3, h, w)`.
     """
-    time = torch.linspace(-0.5, 0.5, frames)
+    time = torch.linspace(-0.5, 0.5, frames, device=draws.device)
     zoom, flip = draws.uniform(0.35, 1.0), draws.sign()
     path = [draws.uniform(0.1, 0.9) + draws.normal(speed) * time + draws.normal(0.02, frames) for speed in (0.3, 0.1)]
     centre = [(place.clamp(0, 1) * 2 - 1) * (1 - 0.8 * zoom) for place in path]  # of the view, -1..1, (n, t)
-    rows, columns = (torch.linspace(-1, 1, side) for side in size)
+    rows, columns = (torch.linspace(-1, 1, side, device=draws.device) for side in size)
     x = (centre[0][..., None] + 0.4 * zoom[..., None] * columns) * flip[..., None]
     y = centre[1][..., None] + 0.8 * zoom[..., None] * rows
     column, row = ((((place + 1) / 2 * (SIDE - 1)).long()).clamp(0, SIDE - 1) for place in (x, y))
-    track = torch.arange(len(scenes))[:, None, None, None]
+    track = torch.arange(len(scenes), device=draws.device)[:, None, None, None]
     seen = scenes[track, :, row[..., None], column[:, :, None, :]]  # (n, t, h, w, 3)
     return seen.permute(0, 1, 4, 2, 3).float() / 255
 
 
 def shadows(size: tuple[int, int], draws: Draws) -> Tensor:
-    """How much light reaches the ground under people, 0..1, `(n, 1, 1, h, w)`."""
-    rows, columns = torch.linspace(0, 1, size[0])[:, None], torch.linspace(-1, 1, size[1])
+    """How much light reaches the ground under people, 0..1, `(n, 1, 1, h, w)`; arguments as in `views`."""
+    rows = torch.linspace(0, 1, size[0], device=draws.device)[:, None]
+    columns = torch.linspace(-1, 1, size[1], device=draws.device)
     down = torch.exp(-(((rows - 0.95) / 0.035) ** 2))
     across = torch.exp(-(((columns - draws.uniform(-0.5, 0.5)[..., None]) / 0.6) ** 2))
     return (1 - draws.uniform(0, 0.5)[..., None] * down * across)[:, None, None]

@@ -57,7 +57,17 @@ class Skeleton:
         cloth: bool = True,
         quilted: bool = False,
     ) -> None:
-        """Add a capsule; where `present` is 0 it is out of sight."""
+        """Add a capsule.
+
+        Args:
+            ends: Centres of its balls, `(b, 3)`.
+            radii: Of its balls, `(b, 1)` or a number.
+            colours: First and second, `(b, 3)`.
+            switch: Share of the way after which the second begins, `(b, 1)` or a number; beyond 1 it never does.
+            present: Where 0, a body has no such part: `(b, 1)`.
+            cloth: See `Part`.
+            quilted: See `Part`.
+        """
         column = colours[0][:, :1]
         if present is not None:
             ends = torch.where(present > 0, ends[0], ABSENT), torch.where(present > 0, ends[1], ABSENT)
@@ -84,6 +94,9 @@ def pose(a: Columns, track: Columns) -> tuple[Skeleton, Joints]:
     Args:
         a: Attributes of each frame's person, `(b, ...)`.
         track: Conditions of each frame, see `draw_tracks`.
+
+    Returns:
+        The capsules, and where torso and head are.
     """
     lean = a["stoop"] + 0.04 * track["move"]
     bob = 0.012 * a["bounce"] * torch.cos(2 * track["phase"]) * track["move"]
@@ -108,7 +121,8 @@ def pose(a: Columns, track: Columns) -> tuple[Skeleton, Joints]:
 
 def point(x: Tensor | float, y: Tensor | float, z: Tensor | float) -> Tensor:
     """A point of each body, `(b, 3)`, from columns `(b, 1)` or numbers."""
-    return torch.cat(torch.broadcast_tensors(*(torch.as_tensor(value) for value in (x, y, z))), 1)
+    columns = torch.broadcast_tensors(*map(torch.as_tensor, (x, y, z)))  # type: ignore[no-untyped-call]
+    return torch.cat(columns, 1)
 
 
 def _shoulder_x(a: Columns) -> Tensor:

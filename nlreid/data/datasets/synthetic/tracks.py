@@ -18,7 +18,7 @@ _DROPPED = 0.05  # share of the frames that are lost before the next
 def draw_tracks(
     people: Columns, frames: int, pitch: Tensor, generator: Generator, rate: tuple[float, float] = (0.3, 1.4)
 ) -> Columns:
-    """Conditions of tracks, one row for each frame: float, `(n * frames, ...)`, the frames of a track one after the other.
+    """How people walk, are seen and are lit in each frame of their tracks.
 
     Args:
         people: Attributes of who walks, `(n, ...)`, see `draw_identities`.
@@ -27,6 +27,10 @@ def draw_tracks(
         generator: Where they are drawn from.
         rate: Least and greatest change of the gait's phase from frame to frame, in radians, for a cadence of 1. A walker makes
             about one cycle (two steps) a second, so 0.6 is a video of 10 frames a second.
+
+    Returns:
+        A row for each frame, those of a track one after the other: float, `(n * frames, 1)`; angles in radians. `yaw` 0 looks
+        to the camera, `arm` and `elbow` have a column for each side, `light` four and `waves` nine, see `Light` and `folds`.
     """
     n = len(pitch)
     each, every = Draws(n, generator), Draws(n * frames, generator)
