@@ -64,7 +64,10 @@ def training_figures(
 
 
 def _path(folder: Path, people: SyntheticPeople) -> Path:
-    return folder / f"figures_{sha256(f'{_FORMAT} {people}'.encode()).hexdigest()[:16]}.npy"
+    """A name that tells files apart by everything that figures depend on, which the people to search for are not."""
+    fields = ("seed", "train_identities", "train_cameras", "tracklets", "frames", "size", "lookalikes", "rate")
+    settings = f"{_FORMAT} {[getattr(people, name) for name in fields]}"
+    return folder / f"figures_{sha256(settings.encode()).hexdigest()[:16]}.npy"
 
 
 def _groups(people: SyntheticPeople, each: int, renderer: Renderer, progress: Progress | None) -> Iterator[NDArray[np.uint8]]:
