@@ -20,7 +20,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a network of nlreid on a data set.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("dataset", choices=(*DATASETS, SYNTHETIC), help="what to train on")
+    parser.add_argument("dataset", choices=list(DATASETS), help="what to train on")
     parser.add_argument("root", nargs="?", type=Path, help=f"where it lies; {SYNTHETIC} needs no place")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; one that is there is resumed")
     _add_data(parser.add_argument_group("data"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from nlreid.cli.arguments import DTYPES, device_name, make_model, with_seed
 from nlreid.cli.scores import Problem
-from nlreid.data.datasets.table import DATASETS, read_splits
+from nlreid.data.datasets.table import DATASETS, is_drawn, read_splits
 from nlreid.data.device import resolve_device
 from nlreid.data.disk import exists, resolved
 from nlreid.data.images import FramePaths
@@ -20,9 +20,18 @@ from nlreid.embedding import Embeddings, embed
 from nlreid.embedding.kept_folder import OtherEmbeddingsError
 from nlreid.embedding.parts import PART, embed_in_parts
 from nlreid.errors import DataError, InputError
+from nlreid.hub.progress import counting_bar
 from nlreid.models import VideoReID
 
-_OPTIONS = ("protocol", "splits", "min_frames")
+_OPTIONS = {  # of the readers, and what the command calls them
+    "protocol": "--protocol",
+    "splits": "--splits",
+    "min_frames": "--min-frames",
+    "seed": "--data-seed",
+    "identities": "--identities",
+    "cameras": "--data-cameras",
+    "tracklets": "--tracklets",
+}
 _SPOKEN = {"pass partial=True": "give --partial", "lower min_frames": "lower --min-frames"}  # of functions, of commands
 
 
@@ -40,9 +49,9 @@ def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[st
         InputError: If an option does not fit the data set or the machine.
     """
     device = resolve_device(device_name(arguments))
-    if arguments.keep and resolved(arguments.keep).is_relative_to(resolved(arguments.root)):
+    if arguments.keep and arguments.root and resolved(arguments.keep).is_relative_to(resolved(arguments.root)):
         raise InputError(f"{arguments.keep} lies in the data set; give --keep a folder elsewhere")
-    options = {name: value for name in _OPTIONS if (value := getattr(arguments, name)) is not None}
+    options = _reader_options(arguments)
     splits = _read(arguments, options)
     tracklets = _tracklets(splits)
     if not (arguments.quiet or arguments.json):
@@ -58,10 +67,25 @@ def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[st
     return problems, _about(arguments, options, model, people)
 
 
+def _reader_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given; one that the data set does not take is refused by the name that it was given by."""
+    given = {name: getattr(arguments, said[2:].replace("-", "_")) for name, said in _OPTIONS.items()}
+    options = {name: value for name, value in given.items() if value is not None}
+    if arguments.dataset in DATASETS:
+        takes = DATASETS[arguments.dataset].options
+        surplus = [said for name, said in _OPTIONS.items() if name in options and name not in takes]
+        if surplus:
+            allowed = ", ".join(["--split", "--partial", *(said for name, said in _OPTIONS.items() if name in takes)])
+            raise InputError(f"the data set {arguments.dataset!r} does not take {', '.join(surplus)}; it takes {allowed}")
+    return options
+
+
 def _read(arguments: argparse.Namespace, options: dict[str, Any]) -> tuple[Split, ...]:
     """The splits; errors that tell how to call a reader tell how to call the command."""
     try:
-        return read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial, **options)
+        with counting_bar("drawing", "tracklets", show=is_drawn(arguments.dataset) and not arguments.quiet) as progress:
+            options = options | {"split": arguments.split, "partial": arguments.partial, "progress": progress}
+            return read_splits(arguments.dataset, arguments.root, **options)
     except DataError as error:
         said = str(error)
         for function, command in _SPOKEN.items():
@@ -151,7 +175,7 @@ def _about(
     return {
         "data": {
             "name": arguments.dataset,
-            "root": str(arguments.root),
+            "root": None if arguments.root is None else str(arguments.root),
             "split": arguments.split,
             "partial": arguments.partial,
             **chosen,

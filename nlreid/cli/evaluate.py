@@ -11,7 +11,7 @@ import nlreid
 from nlreid.cli.arguments import add_model_options, number_option, whole_number
 from nlreid.cli.dataset import embed_dataset
 from nlreid.cli.scores import Problem, as_json, as_text, solve
-from nlreid.data.datasets.table import DATASETS
+from nlreid.data.datasets.table import DATASETS, is_drawn
 from nlreid.embedding import Embeddings
 from nlreid.errors import DataError, InputError
 from nlreid.evaluation.distances.blocks import METRICS
@@ -25,11 +25,12 @@ def add_parser(commands: Any) -> None:
         help="score a model on a data set",
         description="Embed the test part of a data set, search it, and score the rankings; or score saved embeddings. "
         "Of a data set of ten splits the mean over all is given.",
-        usage="%(prog)s [options] DATASET ROOT\n       %(prog)s [options] --query FILE --gallery FILE",
+        usage="%(prog)s [options] DATASET ROOT\n       %(prog)s [options] synthetic\n"
+        "       %(prog)s [options] --query FILE --gallery FILE",
         allow_abbrev=False,
     )
     parser.add_argument("dataset", metavar="DATASET", nargs="?", help=f"one of {', '.join(DATASETS)}")
-    parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies")
+    parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies; synthetic lies nowhere")
     embedded = parser.add_argument_group("saved embeddings")
     embedded.add_argument("--query", metavar="FILE", type=Path, help="who is searched with")
     embedded.add_argument("--gallery", metavar="FILE", type=Path, help="who is searched in")
@@ -47,6 +48,14 @@ def _add_dataset_options(parser: Any) -> list[argparse.Action]:
         options.add_argument("--protocol", help="MARS: official (default) or community"),
         options.add_argument("--splits", metavar="FILE", help="PRID 2011: the file of splits, or 'generated'"),
         number_option(options, "--min-frames", whole_number(1), None, "PRID 2011: least number of frames in each camera"),
+        number_option(
+            options, "--data-seed", whole_number(0), None, "synthetic: which people and cameras are drawn (default: 0)"
+        ),
+        number_option(options, "--identities", whole_number(1), None, "synthetic: how many people (default: 50)"),
+        number_option(options, "--data-cameras", whole_number(2), None, "synthetic: how many cameras (default: 2)"),
+        number_option(
+            options, "--tracklets", whole_number(1), None, "synthetic: tracklets of each in each camera (default: 1)"
+        ),
         options.add_argument("--partial", action="store_true", help="take what is there of an incomplete data set"),
         options.add_argument("--keep", metavar="FOLDER", type=Path, help=keep),
     ]
@@ -80,7 +89,10 @@ def run(arguments: argparse.Namespace) -> None:
 def _check_form(arguments: argparse.Namespace) -> None:
     """Either a data set or two files; half of one, or some of both, is a mistake."""
     given = {name: getattr(arguments, name) is not None for name in ("dataset", "root", "query", "gallery")}
-    if given["dataset"] and given["root"] and not (given["query"] or given["gallery"]):
+    drawn = is_drawn(arguments.dataset)
+    if drawn and given["root"]:
+        arguments.misused(f"{arguments.dataset} is drawn and lies nowhere; leave {arguments.root} out")
+    if given["dataset"] and (given["root"] or drawn) and not (given["query"] or given["gallery"]):
         return
     if not (given["query"] and given["gallery"]) or given["dataset"]:
         arguments.misused("give DATASET and ROOT, or --query FILE and --gallery FILE, and not some of both")

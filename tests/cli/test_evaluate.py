@@ -193,6 +193,20 @@ def test_options_of_the_data_set_are_passed_on_and_told_with_their_defaults(peop
     assert seen == [("generated", 27, False), (None, 2, True)]
 
 
+def test_people_are_drawn_who_lie_nowhere(capsys, refused, tmp_path):
+    drawn = {"seed": 4, "identities": 3, "cameras": 3, "tracklets": 2}
+    options = ["--data-seed", 4, "--identities", 3, "--data-cameras", 3, "--tracklets", 2, "--keep", tmp_path / "kept"]
+    said = answer(capsys, "synthetic", *MODEL, *options)
+    assert said["data"]["root"] is None
+    assert {name: said["data"][name] for name in drawn} == drawn
+    [split] = read_splits("synthetic", **drawn)
+    [scored] = said["splits"]
+    assert (scored["name"], scored["queries"], scored["gallery"]) == (split.name, 6, 12)
+    assert scored["scores"]["mAP"] == evaluate(*embedded(split)).mAP
+    other = refused("evaluate", "synthetic", *MODEL, *options, "--data-seed", 5, "--quiet")
+    assert "the first that differs is number 0: '0001_c1_0', '0001_c1_0', of other pictures" in other
+
+
 def test_weights_are_told_with_their_checksum(people, capsys, tmp_path):
     path = tmp_path / "weights.safetensors"
     safetensors.torch.save_file(nlreid.create_model("test_r3d", num_classes=5).state_dict(), path)
@@ -416,9 +430,14 @@ def test_names_that_the_terminal_cannot_show_are_shown_with_backslashes(tmp_path
     [
         (["peple", "."], "unknown data set 'peple'; did you mean 'people'?"),
         (["people", "nowhere"], "nowhere: not a folder that can be read"),
-        (["people", ".", "--protocol", "official"], "'people' does not take 'protocol'; it takes split, partial"),
-        (["mars", ".", "--min-frames", 3, "--splits", "x"], "'mars' does not take 'min_frames', 'splits'; it takes"),
+        (["people", ".", "--protocol", "official"], "'people' does not take --protocol; it takes --split, --partial"),
+        (["mars", ".", "--min-frames", 3, "--splits", "x"], "'mars' does not take --splits, --min-frames; it takes --split"),
         (["ilids_vid", ".", "--split", 10], "'ilids_vid' has splits 0 to 9; got split=10"),
+        (["mars", ".", "--data-seed", 3], "'mars' does not take --data-seed; it takes --split, --partial, --protocol"),
+        (
+            ["synthetic", "--protocol", "x"],
+            "it takes --split, --partial, --data-seed, --identities, --data-cameras, --tracklets",
+        ),
         (["mars", ".", "--protocol", "offical"], "unknown protocol of MARS 'offical'; did you mean 'official'?"),
         (["people", ".", "--device", "quantum"], "device 'quantum' cannot be used here"),
         (["people", ".", "--model", "test_r3"], "unknown model 'test_r3'; did you mean"),
@@ -584,6 +603,10 @@ def test_files_that_cannot_be_scored(saved, tmp_path, refused):
         (["mars", "root", "--min-frames", "0"], "'0' is no whole number from 1"),
         (["mars", "root", "--batch-size", "0"], "'0' is no whole number from 1"),
         (["mars", "root", "more"], "unrecognized arguments: more"),
+        (["synthetic", "root"], "synthetic is drawn and lies nowhere; leave root out"),
+        (["synthetic", "--query", "q", "--gallery", "g"], "give DATASET and ROOT"),
+        (["synthetic", "--data-cameras", "1"], "'1' is no whole number from 2"),
+        (["--query", "q", "--gallery", "g", "--data-seed", "1"], "goes --data-seed"),
     ],
 )
 def test_arguments_that_cannot_be_are_usage_errors(misused, arguments, said):

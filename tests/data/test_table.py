@@ -13,7 +13,8 @@ from nlreid.errors import InputError, UnknownNameError
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_options_are_those_of_the_reader(name):
     dataset = DATASETS[name]
-    wanted = {*dataset.options, *(["partial"] if dataset.published else []), *(["split"] if dataset.splits > 1 else [])}
+    common = {"partial": dataset.published, "split": dataset.splits > 1, "progress": dataset.drawn}
+    wanted = {*dataset.options, *(option for option, taken in common.items() if taken)}
     options = {key for key, value in inspect.signature(dataset.read).parameters.items() if value.kind is value.KEYWORD_ONLY}
     assert options == wanted
 
@@ -64,7 +65,9 @@ def test_an_option_that_is_not_taken():
 
 @pytest.mark.parametrize("name", ["mar", "", None, ["mars"]])
 def test_an_unknown_name(name):
-    with pytest.raises(UnknownNameError, match=r"unknown data set .* Allowed: ilids_vid, ls_vid, mars, people, prid2011"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown data set .* Allowed: ilids_vid, ls_vid, mars, people, prid2011, synthetic"
+    ):
         read_splits(name, "root")
 
 
@@ -75,3 +78,20 @@ def test_people_have_no_published_numbers(tmp_path):
         write_picture(tmp_path / "7" / camera / "1" / "0001.png")
     [split] = read_splits("people", tmp_path, partial=True)
     assert {tracklet.pid for tracklet in split.gallery} == {7}
+
+
+def test_drawn_people_lie_nowhere():
+    seen = []
+    [split] = read_splits(
+        "synthetic", seed=3, identities=2, cameras=3, frames=1, size=(8, 8), progress=lambda *counts: seen.append(counts)
+    )
+    assert split.name == "synthetic people, seed 3"
+    assert (len(split.train), len(split.query), len(split.gallery)) == (0, 2, 4)
+    assert split.query[0].frames.shape == (1, 8, 8, 3)
+    assert seen == [(6, 6)]
+    with pytest.raises(InputError, match="'synthetic' is drawn and lies nowhere; got root='here': leave it out"):
+        read_splits("synthetic", "here")
+    with pytest.raises(InputError, match=r"'mars' is read from a folder; say which: read_splits\('mars', root\)"):
+        read_splits("mars")
+    with pytest.raises(InputError, match="'synthetic' does not take 'protocol'; it takes split, partial, seed, identities"):
+        read_splits("synthetic", protocol="official")
