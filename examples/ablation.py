@@ -2,9 +2,10 @@
 
     python examples/ablation.py -o ablation_runs
 
-Everything is drawn: people, cameras, actions. Every variant is trained for the same number of steps; its learning rate is chosen on
-people of validation with the first seed. The tables are on people and cameras of neither. Each finished run is a line of
-`ablation_runs/runs.jsonl`; the same command goes on where it was interrupted. docs/ablation.md has the results.
+Everything is drawn: people, cameras, actions. Every variant starts from the same network of single frames, inflated, unless its
+row says otherwise, and is trained for the same number of steps; its learning rate is chosen on people of validation with the
+first seed. The tables are on people and cameras of neither. Each finished run is a line of `ablation_runs/runs.jsonl`; the
+same command goes on where it was interrupted. docs/ablation.md has the results.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from ablation_study.people import Data, draw, draw_actions
+from ablation_study.people import Clips, Data, draw, draw_actions
 from ablation_study.report import chosen_rate, tables
 from ablation_study.training import score, train, train_actions
-from ablation_study.variants import TABLE_2, TABLE_3, VARIANTS
+from ablation_study.variants import VARIANTS
 from tqdm import tqdm
 
 RATES = (3e-4, 1e-3, 3e-3)
-ACTION_STEPS, ACTION_RATE = 300, 1e-3
+ACTION_STEPS, IMAGE_STEPS, START_RATE = 200, 600, 1e-3
+IMAGE_P = 24  # identities of a batch of single frames
 
 
 class Job(NamedTuple):
@@ -48,25 +51,25 @@ def main() -> int:
         seeds = range(arguments.seeds)
         _work(pool, partial(prepare, folder, arguments.identities), seeds, "people")
         run = partial(run_job, folder, arguments.steps)
-        tuned = [name for name, variant in VARIANTS.items() if variant.start == "random"]
-        _work(pool, run, _missing(folder, [Job(name, 0, lr) for name in tuned for lr in RATES]), "learning rates")
-        rest = [Job(name, seed, chosen_rate(read_runs(folder), name)) for name in TABLE_2 for seed in seeds]
-        _work(pool, run, _missing(folder, rest), "Table 2")
-        later = [name for name, variant in TABLE_3.items() if variant.start != "random"]
-        _work(pool, run, _missing(folder, [Job(name, 0, lr) for name in later for lr in RATES]), "learning rates of Table 3")
-        rest = [Job(name, seed, chosen_rate(read_runs(folder), name)) for name in later for seed in seeds]
-        _work(pool, run, _missing(folder, rest), "Table 3")
+        tuned = [Job(name, 0, lr) for lr in RATES for name in VARIANTS]
+        _work(pool, run, _missing(folder, tuned), "learning rates")
+        rest = [Job(name, seed, chosen_rate(read_runs(folder), name)) for seed in seeds for name in VARIANTS]
+        _work(pool, run, _missing(folder, rest), "other seeds")
     print(tables(read_runs(folder)))
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the runs; one that is there is gone on with")
-    parser.add_argument("--steps", type=int, default=500, help="of the optimiser, in each run")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder of the runs; one that is there is gone on with"
+    )
+    parser.add_argument("--steps", type=int, default=300, help="of the optimiser, in each run")
     parser.add_argument("--seeds", type=int, default=3, help="of people, values and batches")
-    parser.add_argument("--identities", type=int, default=400, help="people to train on")
+    parser.add_argument("--identities", type=int, default=300, help="people to train on")
     parser.add_argument("--processes", type=int, default=2, help="runs at once, each with one thread")
     return parser.parse_args()
 
@@ -78,15 +81,19 @@ def _work(pool: Any, function: Any, jobs: Iterable[Any], what: str) -> None:
 
 
 def prepare(folder: Path, identities: int, seed: int) -> None:
-    """Draw the people of a seed, and a network that tells actions apart."""
+    """Draw the people of a seed, and train the networks that others start from: on single frames, and on actions."""
     path = folder / f"people_{seed}.pt"
     if not path.exists():
         _save(tuple(draw(seed, identities=identities)), path)
     path = folder / f"action_{seed}.pt"
     if not path.exists():
-        clips = draw_actions(seed)
-        backbone, accuracy = train_actions(VARIANTS["r3d"], clips, ACTION_RATE, ACTION_STEPS, seed)
+        backbone, accuracy = train_actions(VARIANTS["r3d"], draw_actions(seed), START_RATE, ACTION_STEPS, seed)
         _save({"backbone": backbone, "accuracy": accuracy}, path)
+    path = folder / f"image_{seed}.pt"
+    if not path.exists():
+        on_frames = replace(VARIANTS["image"], start="random")
+        model = train(on_frames, _data(folder, seed).train, START_RATE, IMAGE_STEPS, seed, p=IMAGE_P)
+        _save({"backbone": model.backbone.state_dict()}, path)
 
 
 def run_job(folder: Path, steps: int, job: Job) -> None:
@@ -95,8 +102,6 @@ def run_job(folder: Path, steps: int, job: Job) -> None:
     begun = time.monotonic()
     model = train(variant, data.train, job.lr, steps, job.seed, _start(folder, job))
     seconds = time.monotonic() - begun
-    if job.variant == "image" and not (folder / f"image_{job.seed}_{job.lr:g}.pt").exists():
-        _save({"backbone": model.backbone.state_dict()}, folder / f"image_{job.seed}_{job.lr:g}.pt")
     scores = {"validation": score(model, data.validation), "test": score(model, data.test)}
     line = json.dumps({**job._asdict(), "steps": steps, "seconds": round(seconds, 1), **scores})
     with (folder / "runs.jsonl").open("a") as file:  # one short write: lines of several processes do not mix
@@ -105,15 +110,10 @@ def run_job(folder: Path, steps: int, job: Job) -> None:
 
 def _start(folder: Path, job: Job) -> dict[str, torch.Tensor] | None:
     start = VARIANTS[job.variant].start
-    if start == "random":
-        return None
-    rate = f"_{chosen_rate(read_runs(folder), 'image'):g}" if start == "image" else ""
-    return torch.load(folder / f"{start}_{job.seed}{rate}.pt", weights_only=True)["backbone"]
+    return None if start == "random" else torch.load(folder / f"{start}_{job.seed}.pt", weights_only=True)["backbone"]
 
 
 def _data(folder: Path, seed: int) -> Data:
-    from ablation_study.people import Clips
-
     train_part, validation, test = torch.load(folder / f"people_{seed}.pt", weights_only=True)
     return Data(Clips(*train_part), *(tuple(Clips(*part) for part in pair) for pair in (validation, test)))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from ablation_study.variants import FRAMES, SIZE
 from torch import Tensor
 
+from ablation_study.variants import FRAMES, SIZE
 from nlreid.data.clips import random_window
 from nlreid.data.datasets.synthetic import LookAlikes, SyntheticPeople
 from nlreid.data.datasets.synthetic.draws import Draws
@@ -24,7 +24,7 @@ ACTIONS = ("stand", "stroll", "walk", "hurry", "backwards", "hurry backwards", "
 _GAITS = torch.tensor(
     [[0, 0, 0], [0.5, 0.8, 0.8], [1, 1, 1], [1.5, 1.2, 1.2], [-1, 1, 1], [-1.5, 1.2, 1.2], [1.5, 0.4, 0.5], [1, 1, 2.0]]
 )
-_ACTORS = 600
+_ACTORS = 400
 
 
 class Clips(NamedTuple):

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from ablation_study.people import ACTIONS, Clips, batch
-from ablation_study.variants import Variant, make
 from torch import Tensor
 from torch.nn import functional as F
 
 import nlreid
+from ablation_study.people import ACTIONS, Clips, batch
+from ablation_study.variants import Variant, make
 from nlreid.data.samplers import RandomIdentitySampler
 from nlreid.inflation.weights import load_inflated
 from nlreid.layers.modes import evaluating
 
-P, K = 8, 4
+P, K = 6, 4  # of a batch of clips
 RANKS = (1, 5, 10)
 
 
 def train(
-    variant: Variant, clips: Clips, lr: float, steps: int, seed: int, start: Mapping[str, Tensor] | None = None
+    variant: Variant, clips: Clips, lr: float, steps: int, seed: int, start: Mapping[str, Tensor] | None = None, p: int = P
 ) -> nlreid.VideoReID:
     """Train on persons with both losses (paper, Eq. 10): Adam, the rate falling to 0.001 of itself over the second half.
 
@@ -31,6 +31,7 @@ def train(
         steps: Of the optimiser.
         seed: Of values and batches.
         start: Values of the backbone, those of a network of single frames or of the same network without non-local blocks.
+        p: Identities of a batch.
     """
     torch.manual_seed(seed)
     labels = torch.unique(clips.pid, return_inverse=True)[1]
@@ -38,14 +39,14 @@ def train(
     if start is not None:
         _start(model, start)
     loss = nlreid.VideoReIDLoss()
-    sampler, epoch, rows = RandomIdentitySampler(clips.pid.tolist(), P, K, seed), 0, []
+    sampler, epoch, rows = RandomIdentitySampler(clips.pid.tolist(), p, K, seed), 0, []
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.param_groups(weight_decay=5e-4), lr=lr, fused=True)
     for step in range(steps):
-        if len(rows) < P * K:
+        if len(rows) < p * K:
             sampler.set_epoch(epoch)
             rows, epoch = [int(draw) for draw in sampler], epoch + 1
-        chosen, rows = torch.tensor(rows[: P * K]), rows[P * K :]
+        chosen, rows = torch.tensor(rows[: p * K]), rows[p * K :]
         output = model(normalised(model, batch(clips, chosen, variant.frames, generator)))
         _step(optimiser, loss(output, labels[chosen]).total, lr, step / steps)
     return model
@@ -100,4 +101,3 @@ def normalised(model: nlreid.VideoReID, frames: Tensor) -> Tensor:
     """uint8 `(b, t, h, w, 3)` to what the network wants, `(b, 3, t, h, w)`."""
     mean, std = (torch.tensor(values) * 255 for values in (model.clip_spec.mean, model.clip_spec.std))
     return ((frames.float() - mean) / std).permute(0, 4, 1, 2, 3).contiguous()
-
