@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
     number_option(parser, "--rows", whole_number(1), None, "how many are looked for in the picture (default: 3; of a video 10)")
     number_option(parser, "--top", whole_number(1), 7, "how many answers to each it shows")
     drawn = parser.add_argument_group("drawn people")
-    only_drawn = [number_option(drawn, "--identities", whole_number(2), 50, "how many people")]
+    only_drawn = [number_option(drawn, "--identities", whole_number(2), 40, "how many people")]
     only_video = add_track_options(parser.add_argument_group("people of a video"))
     seeded = "the people who are drawn, and of random weights"
     add_model_options(parser.add_argument_group("model"), MODEL, f"of {MODEL} {WEIGHTS!r}, else as elsewhere", SEED, seeded)
