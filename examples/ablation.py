@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ from ablation_study.training import score, train, train_actions
 from ablation_study.variants import VARIANTS
 from tqdm import tqdm
 
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-4, 3e-3)
 ACTION_STEPS, IMAGE_STEPS, START_RATE = 200, 600, 1e-3
 IMAGE_P = 24  # identities of a batch of single frames
 
@@ -46,6 +47,7 @@ def main() -> int:
     arguments = parse_arguments()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of the pool's end, so that nobody is left working
     context = multiprocessing.get_context("spawn")
     with context.Pool(arguments.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         seeds = range(arguments.seeds)
@@ -84,7 +86,9 @@ def prepare(folder: Path, identities: int, seed: int) -> None:
     """Draw the people of a seed, and train the networks that others start from: on single frames, and on actions."""
     path = folder / f"people_{seed}.pt"
     if not path.exists():
-        _save(tuple(draw(seed, identities=identities)), path)
+        data = draw(seed, identities=identities)
+        plain = [tuple(data.train), *([tuple(part) for part in pair] for pair in (data.validation, data.test))]
+        _save(plain, path)  # torch loads tensors in lists and tuples, and no classes of ours
     path = folder / f"action_{seed}.pt"
     if not path.exists():
         backbone, accuracy = train_actions(VARIANTS["r3d"], draw_actions(seed), START_RATE, ACTION_STEPS, seed)
