@@ -1,7 +1,7 @@
 """Train a network on a data set by the paper's recipe (arXiv 1807.05073, Sec. 4.2): a plain loop, to copy and change.
 
     python examples/train.py mars /data/MARS --model r3d50_nl --pretrained kinetics -o out
-    torchrun --nproc-per-node 8 examples/train.py mars /data/MARS --model r3d50_nl --pretrained kinetics -o out
+    torchrun --nproc-per-node 8 -- examples/train.py mars /data/MARS --model r3d50_nl --pretrained kinetics -o out
 
 The same command goes on where it was interrupted, by Ctrl-C, a kill or a power cut. In the folder `out`: `options.json`,
 `log.jsonl` (a line for each epoch), `checkpoint.pt` while it lasts, and at the end `model`, which

@@ -17,9 +17,7 @@ FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Train a network of nlreid on a data set.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="Train a network of nlreid on a data set.", formatter_class=Help)
     parser.add_argument("dataset", choices=list(DATASETS), help="what to train on")
     parser.add_argument("root", nargs="?", type=Path, help=f"where it lies; {SYNTHETIC} needs no place")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; one that is there is resumed")
@@ -34,6 +32,14 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if arguments.steps is None and arguments.epochs is None:
         arguments.epochs = 300
     return arguments
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults are shown where there are some."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        shown = action.default is not None and action.default is not False and action.default != []
+        return super()._get_help_string(action) if shown else action.help
 
 
 def fixed_options(arguments: argparse.Namespace) -> dict[str, Any]:
