@@ -33,7 +33,7 @@ def facts(entry: Entry) -> str:
         "where it is": f"{STATUSES[entry.status]}{_place(entry)}",
         "format, recipe": f"{entry.format}, `{entry.recipe}`",
         "SHA-256": _sha256(entry.checksums),
-        "SHA-1": entry.checksums.sha1 or "unknown",
+        **({"SHA-1": entry.checksums.sha1 or "unknown"} if entry.status != "shipped" else {}),
         "size": f"{entry.checksums.size} bytes" if entry.checksums.size else "unknown",
         "licence": f"{entry.licence.id}: {entry.licence.evidence}",
         "may be passed on": "yes" if entry.licence.redistribution else "no",
@@ -92,7 +92,8 @@ def _known(checksums: Checksums) -> str:
 
 
 def _aliases(entry: Entry) -> str:
-    return "".join(f'; `create_model("{entry.model}", pretrained="{alias}")`' for alias in entry.default_for)
+    short = (entry.tag,) if entry.status == "shipped" else entry.default_for
+    return "".join(f'; `create_model("{entry.model}", pretrained="{alias}")`' for alias in short)
 
 
 def _training(training: Training | None) -> dict[str, str]:

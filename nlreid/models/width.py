@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypedDict
 
 import timm
@@ -38,25 +39,29 @@ def width_options(name: str, width: float) -> WidthOptions:
     """
     if width == 1:
         return {}
+    stem_width, channels = _counts(name, width)
+    return WidthOptions(stem_width=stem_width, channels=channels)
+
+
+def is_resnet(name: str) -> bool:
+    """Whether a network of timm's is one of its file of plain ResNets."""
+    return timm.model_entrypoint(name.partition(".")[0]).__module__ == RESNETS
+
+
+@cache  # a model is asked for its width several times while it is made, and networks are slow to make, even without values
+def _counts(name: str, width: float) -> tuple[int, tuple[int, ...]]:
     model2d = _on_meta(name, {}) if is_resnet(name) else None
     if model2d is None or not isinstance(model2d.conv1, nn.Sequential) or any(conv.groups > 1 for conv in _convs(model2d)):
         raise InputError(
             f"width={width:g} of {name!r}: networks of {RESNETS} with a deep stem and without grouped convolutions, as "
             "'resnet18d', take another width than 1"
         )
-    options = WidthOptions(
-        stem_width=_scaled(name, _stem_width(model2d), width),
-        channels=tuple(_scaled(name, channels, width) for channels in _channels(model2d)),
-    )
-    made = _on_meta(name, options)
-    if (_stem_width(made), _channels(made)) != (options["stem_width"], options["channels"]):
+    stem_width = _scaled(name, _stem_width(model2d), width)
+    channels = tuple(_scaled(name, count, width) for count in _channels(model2d))
+    made = _on_meta(name, WidthOptions(stem_width=stem_width, channels=channels))
+    if (_stem_width(made), _channels(made)) != (stem_width, channels):
         raise InputError(f"width={width:g} of {name!r}: its channels are fixed, as those of pruned networks; take another one")
-    return options
-
-
-def is_resnet(name: str) -> bool:
-    """Whether a network of timm's is one of its file of plain ResNets."""
-    return timm.model_entrypoint(name.partition(".")[0]).__module__ == RESNETS
+    return stem_width, channels
 
 
 def _on_meta(name: str, options: WidthOptions) -> nn.Module:

@@ -226,6 +226,8 @@ def test_the_card_has_what_the_entry_says(made):
     ):
         assert told in table
     assert "| published as | A small one |" in table
+    assert '`create_model("test_r3d_nl", pretrained="synthetic")`' in table
+    assert "unknown" not in table
     assert "none; bottleneck head" in table
     assert "0.250" in generate.overview([entry_in(made / "weights")], "cards")
 
