@@ -116,6 +116,6 @@ def make_loader(train: ClipDataset, batches: Batches, workers: int, device: torc
 
 
 def _worker_signals(_: int) -> None:
-    """Ctrl-C reaches workers, too: they go when the training is done with them."""
+    """Ctrl-C and termination reach workers, too, as part of the group: they go when the training is done with them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
