@@ -16,6 +16,7 @@ from nlreid.models.network import VideoReID
 from nlreid.models.placement import non_local_blocks
 
 Point = tuple[int, int, int]
+_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,15 @@ class Attention:
         points: The points: frame, y and x, in pixels of `frames`.
         weights: What each point's position takes from each position of the block, float32 `(p, t', h', w')`. Softmax
             affinities sum to 1 over the positions; the others may be negative.
+        added: The length of what the block then adds at each point's position, as a share of the length of the feature that
+            it is added to, float32 `(p,)`; 0 of a block that is the identity.
     """
 
     block: str
     frames: Tensor
     points: tuple[Point, ...]
     weights: Tensor
+    added: Tensor
 
     def on_frames(self) -> Tensor:
         """The weights spread over the pixels of the frames, for a picture: float32 `(p, t, h, w)`.
@@ -50,7 +54,7 @@ def attend(model: VideoReID, frames: Tensor, points: Sequence[Point], *, block: 
     """What the non-local block gathers for the asked points of a clip.
 
     Only the rows of the asked points are computed, not the affinities of all pairs. A block that has not been trained is the
-    identity: it adds nothing of what it gathers, and what it looks at is chance.
+    identity: it adds nothing of what it gathers (`added` is 0), and what it looks at is chance.
 
     >>> import nlreid
     >>> frames = torch.zeros(8, 64, 32, 3, dtype=torch.uint8)
@@ -73,17 +77,20 @@ def attend(model: VideoReID, frames: Tensor, points: Sequence[Point], *, block: 
         raise InputError(f"frames are one tensor, as Tracklet.read gives; got {type(frames).__qualname__}")
     clip = model.clip_spec.transform()(frames)[None]  # 1 3 t h w
     chosen = _checked(points, frames)
-    entered: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _module, given: entered.append(given[0]))
+    passed: list[tuple[Tensor, Tensor]] = []
+    handle = module.register_forward_hook(lambda _module, given, result: passed.append((given[0], result)))
     weight = next(model.parameters())
     try:
         with evaluating(model), torch.inference_mode():
             model.forward_features(clip.to(weight.device, weight.dtype))
-            (x,) = entered  # 1 c t' h' w'
-            rows = module.attention(x, _positions(chosen, frames, x))[0]
+            ((x, out),) = passed  # 1 c t' h' w' each
+            positions = _positions(chosen, frames, x)
+            rows = module.attention(x, positions)[0]  # p t' h' w'
     finally:
         handle.remove()
-    return Attention(name, frames, tuple(chosen), rows.float().cpu())
+    t, h, w = torch.tensor(positions).unbind(1)
+    before, added = ((tensor[0, :, t, h, w]).float().norm(dim=0) for tensor in (x, out - x))
+    return Attention(name, frames, tuple(chosen), rows.float().cpu(), (added / before.clamp_min(_TINY)).cpu())
 
 
 def _block(model: object, name: str | None) -> tuple[str, NonLocalBlock]:

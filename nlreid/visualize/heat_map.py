@@ -20,7 +20,8 @@ def draw_attention(attention: Attention, *, height: int = 192) -> Image.Image:
     """Draw where points look.
 
     The first row is the clip. Each further one is of one point, which a ring marks in its frame; the lightest spot takes the
-    most, and a spot without colour nothing. Colours of each row are relative to its largest weight, which stands above it.
+    most, and a spot without colour nothing. Colours of each row are relative to its largest weight, which stands above it,
+    beside what the block adds to the feature.
 
     Args:
         attention: From `attend`.
@@ -38,8 +39,10 @@ def draw_attention(attention: Attention, *, height: int = 192) -> Image.Image:
     width = 2 * MARGIN + len(frames) * (size[1] + _GAP) - _GAP
     canvas = Image.new("RGB", (width, 2 * MARGIN + (1 + len(attention.points)) * step - _GAP), PAPER)
     _row(canvas, MARGIN, f"{len(frames)} frames", frames, size)
-    for place, (point, weights) in enumerate(zip(attention.points, attention.on_frames().numpy(), strict=True), start=1):
-        title = f"{attention.block}, from frame {point[0] + 1}, x {point[2]}, y {point[1]}; largest weight {weights.max():.2g}"
+    rows = zip(attention.points, attention.on_frames().numpy(), attention.added.tolist(), strict=True)
+    for place, (point, weights, added) in enumerate(rows, start=1):
+        where = f"{attention.block}, from frame {point[0] + 1}, x {point[2]}, y {point[1]}"
+        title = f"{where}: largest weight {weights.max():.2g}, adds {100 * added:.2g} % of the feature's length"
         _row(canvas, MARGIN + place * step, title, heated(frames, weights), size)
         _ring(canvas, MARGIN + place * step + LINE, point, frames, size)
     return canvas

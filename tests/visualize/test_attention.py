@@ -66,18 +66,38 @@ def test_the_first_block_is_the_default_and_the_model_stays_as_it_was(model, fra
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, statistics[name]) for name, value in model.state_dict().items())
     block = model.backbone.get_submodule(BLOCKS[0])
-    assert not block._forward_pre_hooks
+    assert not block._forward_hooks
+
+
+def test_what_the_block_adds_at_the_points(model, frames):
+    points, block = [(0, 0, 0), (5, 20, 11)], model.backbone.get_submodule(BLOCKS[1])
+    assert attend(model, frames, points, block=BLOCKS[1]).added.tolist() == [0, 0]  # the identity
+    try:
+        torch.nn.init.uniform_(block.norm.weight, 0.5, 1.5, generator=torch.Generator().manual_seed(0))
+        seen = attend(model, frames, points, block=BLOCKS[1])
+        with torch.no_grad():
+            model.eval()
+            x = entering(model, frames, BLOCKS[1])[0]
+            change = block(x[None])[0] - x
+        t, h, w = x.shape[1:]
+        for added, (frame, down, across) in zip(seen.added, points, strict=True):
+            place = slice(None), frame * t // 8, down * h // 48, across * w // 40
+            torch.testing.assert_close(added, change[place].norm() / x[place].norm())
+            assert added > 0.01
+    finally:
+        torch.nn.init.zeros_(block.norm.weight)
+        model.train()
 
 
 def test_no_hook_stays_after_an_error(model, frames):
     with pytest.raises(InputError, match="at least"):
         attend(model, frames[:1], [(0, 0, 0)])
-    assert not model.backbone.get_submodule(BLOCKS[0])._forward_pre_hooks
+    assert not model.backbone.get_submodule(BLOCKS[0])._forward_hooks
 
 
 def test_weights_are_spread_over_the_frames_by_time_and_space(frames):
     weights = torch.rand(2, 4, 3, 2, generator=torch.Generator().manual_seed(1))
-    spread = Attention("a", frames, ((0, 0, 0), (1, 1, 1)), weights).on_frames()
+    spread = Attention("a", frames, ((0, 0, 0), (1, 1, 1)), weights, torch.zeros(2)).on_frames()
     assert spread.shape == (2, 8, 48, 40)
     for point in range(2):
         for frame in range(8):
@@ -88,7 +108,7 @@ def test_weights_are_spread_over_the_frames_by_time_and_space(frames):
 def test_positions_of_odd_numbers_of_frames():
     frames = torch.zeros(5, 4, 4, 3, dtype=torch.uint8)
     weights = torch.arange(3.0).view(1, 3, 1, 1)
-    spread = Attention("a", frames, ((0, 0, 0),), weights).on_frames()
+    spread = Attention("a", frames, ((0, 0, 0),), weights, torch.zeros(1)).on_frames()
     assert spread[0, :, 0, 0].tolist() == [0, 0, 1, 1, 2]
 
 
