@@ -55,7 +55,8 @@ def train(
 def _start(model: nlreid.VideoReID, values: Mapping[str, Tensor]) -> None:
     """Fill the backbone; non-local blocks stay what they are at their start, the identity."""
     own = model.backbone.state_dict()
-    if all(values[name].shape == tensor.shape for name, tensor in own.items() if ".non_local_" not in name):
+    shared = {name: tensor.shape for name, tensor in own.items() if ".non_local_" not in name}
+    if shared == {name: tensor.shape for name, tensor in values.items()}:
         model.backbone.load_state_dict({**own, **values})
     else:
         flat = {name: tensor.squeeze(2) if tensor.ndim == 5 else tensor for name, tensor in values.items()}
