@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -36,19 +35,8 @@ def render(arguments: argparse.Namespace, model: VideoReID) -> Split:
     people = SyntheticPeople(
         seed=arguments.seed, identities=arguments.identities, cameras=2, frames=_FRAMES, size=model.clip_spec.size
     )
-    with _one_thread(), counting_bar("rendering", "tracklets", show=not arguments.quiet) as progress:
+    with counting_bar("rendering", "tracklets", show=not arguments.quiet) as progress:
         return people.split(progress=progress)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Many small operations are faster on one thread than on several, and far faster where other work is going on."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def describe(

@@ -13,6 +13,7 @@ from nlreid.data.datasets.synthetic.cameras import checked_strength, draw_camera
 from nlreid.data.datasets.synthetic.composition import compose
 from nlreid.data.datasets.synthetic.scenes import draw_scenes
 from nlreid.data.randomness import below, generator_for
+from nlreid.data.threads import one_thread
 from nlreid.errors import InputError, whole_number
 
 _SCENES, _ITEMS = 0, 1  # what has a stream of random numbers of its own
@@ -65,7 +66,8 @@ class SyntheticClips(ClipDataset):
         other, scene = below(len(self), generator), below(len(self.scenes), generator)
         people, passing = self.figures[place][None, chosen], self.figures[other][None, chosen]
         camera = draw_cameras(1, generator, self.strength)
-        frames = compose(people, passing, self.scenes[scene : scene + 1], camera, generator)[0]
+        with one_thread():  # as in a worker
+            frames = compose(people, passing, self.scenes[scene : scene + 1], camera, generator)[0]
         return self.transform(list(frames), generator=generator), NO_CAMERA
 
 

@@ -16,6 +16,7 @@ from nlreid.data.datasets.synthetic.identity import Columns, LookAlikes, draw_id
 from nlreid.data.datasets.synthetic.scenes import draw_scenes
 from nlreid.data.randomness import generator_for
 from nlreid.data.split import Split
+from nlreid.data.threads import one_thread
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import InputError, real_number, whole_number
 
@@ -29,14 +30,14 @@ Progress = Callable[[int, int], None]  # tracklets done, of how many
 
 @dataclass(frozen=True)
 class SyntheticPeople:
-    """A data set of people who are drawn: the same seed and numbers give the same pictures, the global random state set aside.
+    """A data set of people who are drawn: the same seed and numbers give the same pictures.
 
     Each camera has its own elevation, colours, optics and backgrounds; each tracklet its own direction, light, distance and
     people who pass by. Identities and cameras of `train` are others than those of `query` and `gallery`, and the pictures of
     one part do not depend on how large the other is. Within a part, another number of anything makes other people.
 
-    Pictures are the same bit for bit on the same machine with the same versions; elsewhere, as with another number of
-    threads, sums may be rounded otherwise, and a few pixels differ.
+    With another version of torch, another processor or a GPU, sums may be rounded otherwise, and a few pixels differ. While
+    it draws, torch computes on one thread.
 
     >>> people = SyntheticPeople(seed=3, identities=4, cameras=2, frames=2, size=(32, 16))
     >>> people.split()
@@ -106,11 +107,12 @@ class SyntheticPeople:
         renderer = Renderer(self.size, device=device, compiled=compiled)
         rows = {part: self._rows(part) for part in (TEST, TRAIN)}
         total, drawn = sum(map(len, rows.values())), {part: list[Tracklet]() for part in rows}
-        for part in rows:
-            for group in self._groups(part, rows[part], renderer):
-                drawn[part] += group
-                if progress is not None:
-                    progress(sum(map(len, drawn.values())), total)
+        with one_thread():
+            for part in rows:
+                for group in self._groups(part, rows[part], renderer):
+                    drawn[part] += group
+                    if progress is not None:
+                        progress(sum(map(len, drawn.values())), total)
         query = tuple(tracklet for tracklet in drawn[TEST] if tracklet.camid == 1)
         gallery = tuple(tracklet for tracklet in drawn[TEST] if tracklet.camid != 1)
         return Split(f"synthetic people, seed {self.seed}", tuple(drawn[TRAIN]), query, gallery)

@@ -17,6 +17,7 @@ from nlreid.data.datasets.synthetic.figures import Renderer
 from nlreid.data.datasets.synthetic.people import AT_ONCE, TRAIN, Progress, SyntheticPeople
 from nlreid.data.disk import as_path, exists, reading
 from nlreid.data.randomness import generator_for
+from nlreid.data.threads import one_thread
 from nlreid.data.whole_file import write_whole_in_parts
 from nlreid.errors import DataError, InputError
 
@@ -57,9 +58,10 @@ def training_figures(
     path = None if folder is None else _path(as_path("folder", folder), people)
     if path is None or not exists(path):
         groups = _groups(people, each, Renderer(people.size, device=device, compiled=compiled), progress)
-        if path is None:
-            return torch.from_numpy(_together(shape, groups)), pids
-        _keep(path, shape, groups)
+        with one_thread():
+            if path is None:
+                return torch.from_numpy(_together(shape, groups)), pids
+            _keep(path, shape, groups)
     return torch.from_numpy(_mapped(path, shape)), pids
 
 
