@@ -6,7 +6,7 @@ import colorsys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlreid.data.datasets.synthetic import UNRELATED, LookAlikes
@@ -83,6 +83,7 @@ def test_some_of_a_family_copy_and_some_do_not():
     assert 0.4 < sum(copies) / len(copies) < 0.6
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.floats(0, 1, width=32)] * 3))
 def test_colours_are_those_of_colorsys(colour):
     hue, saturation, value = colour
