@@ -23,7 +23,7 @@ from tqdm import tqdm
 from training.arguments import fixed_options, parse_arguments
 from training.data import Batches, count_identities, make_loader, read_split, training_set
 from training.network import choose_precision, lay_out, make_model, publish, score
-from training.running import Progress, Stop, Team, check_options, load_checkpoint, save_checkpoint, write_log
+from training.running import Stop, Team, check_options, load_checkpoint, save_checkpoint, write_log
 
 import nlreid
 from nlreid.data.samplers import RandomIdentitySampler
@@ -85,14 +85,13 @@ class Training:
         self.batches = Batches(sampler, p * arguments.k)
         self.loader = make_loader(self.train, self.batches, arguments.workers, team.device)
         self.steps: int = arguments.steps or arguments.epochs * self.batches.in_epoch
-        self.progress = Progress()
 
     def run(self) -> int:
         """Train to the end, or until something stops it; then evaluate and save the network."""
         if (self.output / "model").is_dir():
             print(f"{self.output / 'model'} is there already: this run is finished")
             return 0
-        self.progress = load_checkpoint(self.output / "checkpoint.pt", **self.parts())
+        self.progress = load_checkpoint(self.output / "checkpoint.pt", len(self.train), **self.parts())
         self.stop.at_once = False
         self.clock = time.monotonic() - self.progress.seconds
         self.saved = time.monotonic()

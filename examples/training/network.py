@@ -44,11 +44,17 @@ def start_from(model: nlreid.VideoReID, path: Path) -> None:
 
     Raises:
         WeightsError: If the backbone of one is not that of the other, in frames or in clips.
+        InputError: If it was trained on pictures that were normalised otherwise.
     """
-    tensors = dict(read_checkpoint(path).tensors)
+    checkpoint = read_checkpoint(path)
+    tensors = dict(checkpoint.tensors)
     source = {name.removeprefix("backbone."): t for name, t in tensors.items() if name.startswith("backbone.")}
     if not source:
         raise WeightsError(f"{path}: no network of nlreid; for 2D weights of a backbone there is --pretrained")
+    for name, own in (("mean", model.clip_spec.mean), ("std", model.clip_spec.std)):
+        before = tuple(checkpoint.config.clip[name]) if checkpoint.config else own
+        if before != own:
+            raise InputError(f"{path}: was trained with {name} {before}; give --set 'clip={{\"{name}\": {list(before)}}}'")
     backbone = model.backbone.state_dict()
     taken = {name for name, t in source.items() if name in backbone and backbone[name].shape == t.shape}
     new = {name for name in backbone if name not in taken}

@@ -128,6 +128,7 @@ class Stop:
 class Progress:
     """How far a run is: the next batch, the sums of the epoch so far, and a line of the log for each epoch before."""
 
+    tracklets: int  # of the training set
     step: int = 0
     epoch: int = 0
     batch: int = 0  # of the epoch
@@ -142,14 +143,24 @@ def save_checkpoint(path: Path, progress: Progress, **parts: Any) -> None:
         torch.save({"progress": asdict(progress)} | {name: part.state_dict() for name, part in parts.items()}, file)
 
 
-def load_checkpoint(path: Path, **parts: Any) -> Progress:
-    """Put everything into the state that was kept; a run that never kept one is at its beginning."""
+def load_checkpoint(path: Path, tracklets: int, **parts: Any) -> Progress:
+    """Put everything into the state that was kept; a run that never kept one is at its beginning.
+
+    Raises:
+        InputError: If it was kept by a run on another number of tracklets.
+    """
     if not path.exists():
-        return Progress()
+        return Progress(tracklets)
     state = torch.load(path, map_location="cpu", weights_only=True)
+    progress = Progress(**state["progress"])
+    if progress.tracklets != tracklets:
+        raise InputError(
+            f"{path}: kept by a run on {progress.tracklets} tracklets, and now there are {tracklets}; "
+            "put the data set back as it was, or begin anew with another -o"
+        )
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    return Progress(**state["progress"])
+    return progress
 
 
 def check_options(path: Path, options: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,15 @@ def test_a_time_limit_stops_it_at_a_checkpoint(run, whole, people, tmp_path, cap
     assert "this run is finished" in capsys.readouterr().out
 
 
+def test_a_data_set_that_has_changed_is_refused(run, people, tmp_path, capsys):
+    shutil.copytree(people, tmp_path / "people")
+    options = ["people", tmp_path / "people", *RECIPE, "--steps", 5, "-o", tmp_path / "out"]
+    assert run(*options, "--time-limit", 0) == 0
+    shutil.rmtree(tmp_path / "people" / "train" / "8")
+    assert run(*options) == 1
+    assert "on 16 tracklets, and now there are 14" in capsys.readouterr().err
+
+
 def test_workers_change_nothing(run, whole, people, tmp_path):
     assert run("people", people, *RECIPE, "--steps", 5, "--workers", 1, "-o", tmp_path / "out") == 0
     assert same(tmp_path / "out", whole)
@@ -269,6 +279,9 @@ def test_non_local_blocks_come_into_a_trained_network_as_identities(network, tmp
     network.start_from(model, tmp_path / "plain" / "model.safetensors")
     clip = torch.randn(2, 3, 4, 64, 32)
     torch.testing.assert_close(model(clip).logits, plain(clip).logits)
+    other = nlreid.create_model("test_r3d_nl", num_classes=5, clip={"mean": (0.5, 0.5, 0.5)})
+    with pytest.raises(nlreid.errors.InputError, match="was trained with mean"):
+        network.start_from(other, tmp_path / "plain")
     with pytest.raises(nlreid.errors.WeightsError, match="kernels over time"):
         network.start_from(nlreid.create_model("test_r3d_full", num_classes=5), tmp_path / "plain")
 
