@@ -42,7 +42,7 @@ def made(script, tmp_path_factory):
     """A folder as training leaves it, and what was shipped of it."""
     place = tmp_path_factory.mktemp("made")
     torch.manual_seed(1)
-    model = nlreid.create_model("test_r3d_nl", num_classes=3, width=0.5, embedding_dim=8).train()
+    model = nlreid.create_model("test_r3d_nl", num_classes=3, head="bnneck", width=0.5, embedding_dim=8).train()
     for _ in range(3):  # so that the norms have seen something
         model(torch.randn(4, 3, 4, 64, 32))
     nlreid.save_pretrained(model, place / "model", card={"licence": "Apache-2.0"})
@@ -78,7 +78,7 @@ def test_a_manifest_is_written_as_it_is_read(script):
 def test_the_entry_says_what_was_told_and_what_was_found(made):
     entry = entry_in(made / "weights")
     assert (entry.title, entry.status, entry.training.command) == ("A small one", "shipped", "python train.py")
-    assert (entry.head, entry.num_classes, entry.task) == ("bottleneck", 0, PERSONS)
+    assert (entry.head, entry.num_classes, entry.task) == ("bnneck", 0, PERSONS)
     assert entry.overrides == {"width": 0.5, "embedding_dim": 8}  # the rest is the zoo's
     assert entry.checksums.size == (made / "weights" / f"{NAME}.safetensors").stat().st_size
     others = parse_manifest((made / "weights" / "manifest.json").read_bytes(), "manifest")
@@ -92,7 +92,7 @@ def test_the_file_is_half_as_large_and_describes_itself(made):
         config = Config.from_json(file.metadata()[METADATA_KEY], "file")
         kernels = [file.get_tensor(name) for name in file.keys() if len(file.get_slice(name).get_shape()) > 1]  # noqa: SIM118
     assert all(kernel.dtype == torch.float16 for kernel in kernels)
-    assert (config.name, config.head, config.num_classes) == (NAME, "bottleneck", 0)
+    assert (config.name, config.head, config.num_classes) == (NAME, "bnneck", 0)
     assert config.origin == {"name": NAME, "note": "trained on synthetic people by: python train.py"}
     assert config.overrides["width"] == 0.5
 
@@ -228,7 +228,7 @@ def test_the_card_has_what_the_entry_says(made):
     assert "| published as | A small one |" in table
     assert '`create_model("test_r3d_nl", pretrained="synthetic")`' in table
     assert "unknown" not in table
-    assert "none; bottleneck head" in table
+    assert "none; bnneck head" in table
     assert "0.250" in generate.overview([entry_in(made / "weights")], "cards")
 
 
