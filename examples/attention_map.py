@@ -15,8 +15,8 @@ from nlreid.data.datasets.synthetic import SyntheticPeople
 from nlreid.visualize import attend, draw_attention, save_picture
 
 MODEL, WEIGHTS = "r3d18_half_nl", "synthetic"
-BLOCK = "layer2.non_local_1"  # the finer of its two: 16 x 8 positions a frame
-POINTS = [(0, 16, 32), (0, 48, 32), (0, 112, 24)]  # frame, y, x: head, chest, a foot
+BLOCK = "layer2.non_local_1"  # the finer of its two: 12 x 6 positions a frame
+POINTS = [(0, 12, 24), (0, 36, 24), (0, 84, 18)]  # frame, y, x: head, chest, a foot
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "attention.png"
 
 

@@ -14,7 +14,7 @@ export OMP_NUM_THREADS=1 # two processes read while one trains
 people=(--data-seed 11 --identities 2000 --tracklets 6 --rendered-frames 8 --rate 0.3 1.4 --lookalikes 0 --figures "$out/figures" --compiled)
 recipe=(--head bnneck --erasing 0.3 -K 4 --optimiser adamw --weight-decay 0.05 --warmup 50 --licence Apache-2.0)
 
-python "$here/train.py" synthetic -o "$out/frames" --model c2d18_half --frames 1 --size 96 48 \
+python "$here/train.py" synthetic -o "$out/frames" --model c2d18_half --frames 1 \
     "${people[@]}" "${recipe[@]}" -P 24 --lr 1e-3 --steps 3000
-python "$here/train.py" synthetic -o "$out/clips" --model r3d18_half_nl --init-from "$out/frames/model" \
-    "${people[@]}" "${recipe[@]}" -P 16 --lr 5e-4 --steps 700
+python "$here/train.py" synthetic -o "$out/clips" --model r3d18_half_nl --set init=center --init-from "$out/frames/model" \
+    "${people[@]}" "${recipe[@]}" -P 16 --lr 3e-4 --steps 600

@@ -9,7 +9,7 @@ from nlreid.models.spec import ClipSpec, ModelSpec, NonLocalSpec
 
 DEPTHS = (18, 34, 50, 101)
 PLANS_OF_SUFFIX = {"": "i3d", "_separable": "separable", "_full": "full"}
-SMALL_CLIP = ClipSpec(frames=8, stride=2, size=(128, 64))
+SMALL_CLIP = ClipSpec(frames=8, stride=2, size=(96, 48))
 TEST_CLIP = ClipSpec(frames=4, stride=1, size=(64, 32))
 TEST_NON_LOCAL = NonLocalSpec(blocks=((), (0,), (0,), ()))
 
