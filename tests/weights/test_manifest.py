@@ -71,6 +71,7 @@ def text():
 
 def test_every_checkpoint_has_an_entry():
     assert [name for name in manifest() if name not in SHIPPED] == TAGS
+    assert SHIPPED == ["r3d18_half_nl.synthetic"]
 
 
 @pytest.mark.parametrize("name", TAGS)
