@@ -10,7 +10,7 @@ import nlreid
 
 FRAMES = 8
 SIZE = (64, 32)
-CENTER = {"init": "center"}  # the mean of neighbouring frames blurs who walks, and few steps do not undo it: see docs/ablation.md
+CENTER = {"init": "center"}  # a mean over neighbouring frames blurs who walks, which few steps do not undo: docs/ablation.md
 
 
 @dataclass(frozen=True)
