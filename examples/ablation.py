@@ -29,7 +29,7 @@ from ablation_study.training import score, train, train_actions
 from ablation_study.variants import VARIANTS
 from tqdm import tqdm
 
-RATES = (1e-3, 3e-4, 3e-3)
+RATES = (1e-3, 3e-4)
 ACTION_STEPS, IMAGE_STEPS, START_RATE = 200, 600, 1e-3
 IMAGE_P = 24  # identities of a batch of single frames
 

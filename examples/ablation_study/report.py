@@ -24,14 +24,22 @@ def tables(runs: Sequence[Run]) -> str:
 
 
 def _table(runs: Sequence[Run], variants: Mapping[str, Variant]) -> str:
-    lines = [f"| | learning rate | runs | {' | '.join(METRICS)} | minutes a run |", "| --- " * (len(METRICS) + 4) + "|"]
+    headings = ("", "learning rate", *METRICS, "mAP, more than the first row", "minutes a run")
+    lines = [f"| {' | '.join(headings)} |", "| --- " * len(headings) + "|"]
+    first = _chosen(runs, next(iter(variants)))
     for name, variant in variants.items():
-        rate = chosen_rate(runs, name)
-        own = [run for run in runs if run["variant"] == name and run["lr"] == rate]
-        scores = (_spread([100 * run["test"][metric] for run in own]) for metric in METRICS)
-        minutes = statistics.mean(run["seconds"] for run in own) / 60
-        lines.append(f"| {variant.title} | {rate:g} | {len(own)} | {' | '.join(scores)} | {minutes:.1f} |")
+        own = _chosen(runs, name)
+        scores = [_spread([100 * run["test"][metric] for run in own.values()]) for metric in METRICS]
+        more = _spread([100 * (run["test"]["mAP"] - first[seed]["test"]["mAP"]) for seed, run in own.items()])
+        minutes = statistics.mean(run["seconds"] for run in own.values()) / 60
+        lines.append(f"| {variant.title} | {chosen_rate(runs, name):g} | {' | '.join(scores)} | {more} | {minutes:.1f} |")
     return "\n".join(lines)
+
+
+def _chosen(runs: Sequence[Run], name: str) -> dict[int, Run]:
+    """The runs of a variant with its learning rate, by seed."""
+    rate = chosen_rate(runs, name)
+    return {run["seed"]: run for run in runs if run["variant"] == name and run["lr"] == rate}
 
 
 def _spread(values: Sequence[float]) -> str:
