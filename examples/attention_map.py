@@ -16,7 +16,7 @@ from nlreid.visualize import attend, draw_attention, save_picture
 
 MODEL, WEIGHTS = "r3d18_half_nl", "synthetic"
 BLOCK = "layer2.non_local_1"  # the finer of its two: 12 x 6 positions a frame
-POINTS = [(0, 12, 24), (0, 36, 24), (0, 84, 18)]  # frame, y, x: head, chest, a foot
+POINTS = [(0, 10, 33), (0, 40, 28), (0, 86, 8)]  # frame, y, x: head, chest, a foot
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "attention.png"
 
 
@@ -24,8 +24,8 @@ def main() -> None:
     """Draw a person, look at the attention of the points, write the picture."""
     model = nlreid.create_model(MODEL, pretrained=WEIGHTS)
     clip = model.clip_spec
-    people = SyntheticPeople(seed=2018, identities=1, frames=clip.frames * clip.stride, size=clip.size)
-    walker = people.split().query[0]
+    people = SyntheticPeople(seed=2018, identities=4, frames=clip.frames * clip.stride, size=clip.size)
+    walker = people.split().gallery[2]  # seen from the side, and whole
     frames = walker.read(range(0, len(walker), clip.stride), clip.size)  # (t, h, w, 3)
     picture = draw_attention(attend(model, frames, POINTS, block=BLOCK))
     PICTURE.parent.mkdir(exist_ok=True)
