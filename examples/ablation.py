@@ -16,7 +16,7 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,8 +30,9 @@ from ablation_study.variants import VARIANTS
 from tqdm import tqdm
 
 RATES = (1e-3, 3e-4)
-ACTION_STEPS, IMAGE_STEPS, START_RATE = 200, 600, 1e-3
+START_RATE = 1e-3
 IMAGE_P = 24  # identities of a batch of single frames
+MORE_ACTORS = 100  # than identities
 
 
 class Job(NamedTuple):
@@ -47,11 +48,15 @@ def main() -> int:
     arguments = parse_arguments()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
+    other = other_options(folder, {"steps": arguments.steps, "identities": arguments.identities})
+    if other:
+        print(f"error: {other}", file=sys.stderr)
+        return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of the pool's end, so that nobody is left working
     context = multiprocessing.get_context("spawn")
     with context.Pool(arguments.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         seeds = range(arguments.seeds)
-        _work(pool, partial(prepare, folder, arguments.identities), seeds, "people")
+        _work(pool, partial(prepare, arguments), seeds, "people")
         run = partial(run_job, folder, arguments.steps)
         tuned = [Job(name, 0, lr) for lr in RATES for name in VARIANTS]
         _work(pool, run, _missing(folder, tuned), "learning rates")
@@ -61,7 +66,7 @@ def main() -> int:
     return 0
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -70,10 +75,25 @@ def parse_arguments() -> argparse.Namespace:
         "-o", "--output", type=Path, required=True, help="folder of the runs; one that is there is gone on with"
     )
     parser.add_argument("--steps", type=int, default=300, help="of the optimiser, in each run")
+    parser.add_argument("--image-steps", type=int, default=600, help="of the network of single frames that most start from")
+    parser.add_argument("--action-steps", type=int, default=200, help="of the network of actions that one starts from")
     parser.add_argument("--seeds", type=int, default=3, help="of people, values and batches")
-    parser.add_argument("--identities", type=int, default=300, help="people to train on")
+    parser.add_argument("--identities", type=int, default=300, help=f"people to train on, at least {IMAGE_P}")
     parser.add_argument("--processes", type=int, default=2, help="runs at once, each with one thread")
-    return parser.parse_args()
+    arguments = parser.parse_args(argv)
+    for name, least in (("steps", 1), ("seeds", 1), ("identities", IMAGE_P), ("processes", 1)):
+        if getattr(arguments, name) < least:
+            parser.error(f"--{name} is at least {least}; got {getattr(arguments, name)}")
+    return arguments
+
+
+def other_options(folder: Path, options: dict[str, int]) -> str | None:
+    """What is wrong if a folder holds runs of other options, which must not stand in one table; else they are noted there."""
+    path = folder / "options.json"
+    if not path.exists():
+        path.write_text(json.dumps(options) + "\n")
+    before = json.loads(path.read_text())
+    return None if before == options else f"{folder} holds runs of {before}, not of {options}; give another --output"
 
 
 def _work(pool: Any, function: Any, jobs: Iterable[Any], what: str) -> None:
@@ -82,21 +102,23 @@ def _work(pool: Any, function: Any, jobs: Iterable[Any], what: str) -> None:
         pass
 
 
-def prepare(folder: Path, identities: int, seed: int) -> None:
+def prepare(arguments: argparse.Namespace, seed: int) -> None:
     """Draw the people of a seed, and train the networks that others start from: on single frames, and on actions."""
+    folder: Path = arguments.output
     path = folder / f"people_{seed}.pt"
     if not path.exists():
-        data = draw(seed, identities=identities)
+        data = draw(seed, identities=arguments.identities)
         plain = [tuple(data.train), *([tuple(part) for part in pair] for pair in (data.validation, data.test))]
         _save(plain, path)  # torch loads tensors in lists and tuples, and no classes of ours
     path = folder / f"action_{seed}.pt"
     if not path.exists():
-        backbone, accuracy = train_actions(VARIANTS["r3d"], draw_actions(seed), START_RATE, ACTION_STEPS, seed)
+        actions = draw_actions(seed, arguments.identities + MORE_ACTORS)
+        backbone, accuracy = train_actions(VARIANTS["r3d"], actions, START_RATE, arguments.action_steps, seed)
         _save({"backbone": backbone, "accuracy": accuracy}, path)
     path = folder / f"image_{seed}.pt"
     if not path.exists():
         on_frames = replace(VARIANTS["image"], start="random")
-        model = train(on_frames, _data(folder, seed).train, START_RATE, IMAGE_STEPS, seed, p=IMAGE_P)
+        model = train(on_frames, _data(folder, seed).train, START_RATE, arguments.image_steps, seed, p=IMAGE_P)
         _save({"backbone": model.backbone.state_dict()}, path)
 
 
