@@ -3,7 +3,7 @@
 #
 #     bash examples/train_synthetic.sh OUT && python weights/ship.py OUT/clips/model
 #
-# About 100 minutes of two cores with AMX. Interrupted, the same command goes on. Docs: docs/training.md, docs/synthetic.md.
+# About an hour of two cores with AMX. Interrupted, the same command goes on. Docs: docs/training.md, docs/synthetic.md.
 set -euo pipefail
 out=${1:?"the folder of the run"}
 here=$(cd "$(dirname "$0")" && pwd)
