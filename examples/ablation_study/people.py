@@ -24,7 +24,6 @@ ACTIONS = ("stand", "stroll", "walk", "hurry", "backwards", "hurry backwards", "
 _GAITS = torch.tensor(
     [[0, 0, 0], [0.5, 0.8, 0.8], [1, 1, 1], [1.5, 1.2, 1.2], [-1, 1, 1], [-1.5, 1.2, 1.2], [1.5, 0.4, 0.5], [1, 1, 2.0]]
 )
-_ACTORS = 400
 
 
 class Clips(NamedTuple):
@@ -49,7 +48,7 @@ class Data(NamedTuple):
     test: tuple[Clips, Clips]
 
 
-def draw(seed: int, *, identities: int = 400) -> Data:
+def draw(seed: int, *, identities: int) -> Data:
     """The people of a seed: as many to train on as asked for, a third to choose learning rates on, half to score on."""
     shared = {"size": SIZE, "lookalikes": LOOKALIKES, "rate": (1.1, 1.2)}
     train = SyntheticPeople(
@@ -67,21 +66,21 @@ def _stack(tracklets: tuple[Tracklet, ...]) -> Clips:
     return Clips(frames, torch.tensor([t.pid for t in tracklets]), torch.tensor([t.camid for t in tracklets]))
 
 
-def draw_actions(seed: int) -> Clips:
+def draw_actions(seed: int, actors: int) -> Clips:
     """People who stand, walk, hurry, march, forwards and backwards, before a grey wall: one action each."""
     generator = generator_for(seed, 77)
-    draws, renderer = Draws(_ACTORS, generator), Renderer(SIZE)
+    draws, renderer = Draws(actors, generator), Renderer(SIZE)
     action = draws.choice(torch.ones(len(ACTIONS)))
-    people = draw_identities(_ACTORS, generator)
+    people = draw_identities(actors, generator)
     for column, factor in zip(("cadence", "stride", "swing"), _GAITS[action].T, strict=True):
         people[column] = people[column] * factor[:, None]
     track = draw_tracks(people, TRAIN_FRAMES, draws.uniform(0, 0.5), generator, (1.1, 1.2))
     track["move"] = torch.ones_like(track["move"])
     each_frame = {key: column.repeat_interleave(TRAIN_FRAMES, 0) for key, column in people.items()}
-    figures = renderer.figures(each_frame, track, generator).view(_ACTORS, TRAIN_FRAMES, 4, *SIZE).float()
+    figures = renderer.figures(each_frame, track, generator).view(actors, TRAIN_FRAMES, 4, *SIZE).float()
     wall = draws.uniform(60, 200, 1, 1, 1, 1)
     frames = torch.lerp(wall.expand_as(figures[:, :, :3]), figures[:, :, :3], figures[:, :, 3:] / 255)
-    return Clips(frames.to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous(), action, torch.zeros(_ACTORS, dtype=torch.int64))
+    return Clips(frames.to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous(), action, torch.zeros(actors, dtype=torch.int64))
 
 
 def batch(clips: Clips, rows: Tensor, frames: int, generator: torch.Generator) -> Tensor:
