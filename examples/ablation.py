@@ -33,6 +33,7 @@ RATES = (1e-3, 3e-4)
 START_RATE = 1e-3
 IMAGE_P = 24  # identities of a batch of single frames
 MORE_ACTORS = 100  # than identities
+DECISIVE = ("steps", "image_steps", "action_steps", "identities")  # options that the runs of one table share
 
 
 class Job(NamedTuple):
@@ -48,7 +49,7 @@ def main() -> int:
     arguments = parse_arguments()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    other = other_options(folder, {"steps": arguments.steps, "identities": arguments.identities})
+    other = other_options(folder, {name: getattr(arguments, name) for name in DECISIVE})
     if other:
         print(f"error: {other}", file=sys.stderr)
         return 1
@@ -81,9 +82,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--identities", type=int, default=300, help=f"people to train on, at least {IMAGE_P}")
     parser.add_argument("--processes", type=int, default=2, help="runs at once, each with one thread")
     arguments = parser.parse_args(argv)
-    for name, least in (("steps", 1), ("seeds", 1), ("identities", IMAGE_P), ("processes", 1)):
+    for name in (*DECISIVE, "seeds", "processes"):
+        least = IMAGE_P if name == "identities" else 1
         if getattr(arguments, name) < least:
-            parser.error(f"--{name} is at least {least}; got {getattr(arguments, name)}")
+            parser.error(f"--{name.replace('_', '-')} is at least {least}; got {getattr(arguments, name)}")
     return arguments
 
 

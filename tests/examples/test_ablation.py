@@ -34,6 +34,17 @@ def test_all_runs_once_then_the_tables(tmp_path):
     assert first.count("\n| ") == 7 + 3 + 2 + 2 - 1  # rows of both tables with their rules, and one heading behind a line
     again = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert (again, (tmp_path / "runs.jsonl").read_text()) == (first, lines)
+    other = subprocess.run([*command, "--steps", "2"], capture_output=True, text=True)
+    assert other.returncode == 1
+    assert "holds runs of" in other.stderr
+
+
+def test_too_few_people_are_refused(tmp_path):
+    command = [sys.executable, EXAMPLES / "ablation.py", "-o", tmp_path, "--identities", "23"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "at least 24; got 23" in refused.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["c2d", "c2d_rnn", "c2d_attention", "r3d", "r3d_separable", "r3d_nl"])
