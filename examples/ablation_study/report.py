@@ -24,15 +24,18 @@ def tables(runs: Sequence[Run]) -> str:
 
 
 def _table(runs: Sequence[Run], variants: Mapping[str, Variant]) -> str:
-    headings = ("", "learning rate", *METRICS, "mAP, more than the first row", "minutes a run")
+    headings = ("", "learning rate", *METRICS, "mAP, more than the first row", "the same on validation", "minutes a run")
     lines = [f"| {' | '.join(headings)} |", "| --- " * len(headings) + "|"]
     first = _chosen(runs, next(iter(variants)))
     for name, variant in variants.items():
         own = _chosen(runs, name)
         scores = [_spread([100 * run["test"][metric] for run in own.values()]) for metric in METRICS]
-        more = _spread([100 * (run["test"]["mAP"] - first[seed]["test"]["mAP"]) for seed, run in own.items()])
+        more = (
+            _spread([100 * (run[part]["mAP"] - first[seed][part]["mAP"]) for seed, run in own.items()])
+            for part in ("test", "validation")
+        )
         minutes = statistics.mean(run["seconds"] for run in own.values()) / 60
-        lines.append(f"| {variant.title} | {chosen_rate(runs, name):g} | {' | '.join(scores)} | {more} | {minutes:.1f} |")
+        lines.append(f"| {variant.title} | {chosen_rate(runs, name):g} | {' | '.join((*scores, *more))} | {minutes:.1f} |")
     return "\n".join(lines)
 
 

@@ -71,4 +71,4 @@ def test_rates_are_chosen_on_validation_and_scores_are_those_of_test(study):
     ]
     assert study.report.chosen_rate(runs, "c2d") == 0.1
     row = next(line for line in study.report.tables(runs).splitlines() if line.startswith("| c2d with an RNN"))
-    assert row.split(" | ")[1:] == ["0.1", *["50.0 ± 28.3"] * 4, "10.0 ± 0.0", "1.0 |"]
+    assert row.split(" | ")[1:] == ["0.1", *["50.0 ± 28.3"] * 4, "10.0 ± 0.0", "0.0 ± 0.0", "1.0 |"]
