@@ -37,5 +37,5 @@ def test_the_answer_is_that_of_the_project(published):
     assert model.loaded.licence == manifest()[name].licence.id
 
 
-def test_every_tag_of_a_video_network_has_an_answer():
-    assert set(TAGS.values()) == set(manifest())
+def test_every_tag_of_a_network_of_others_has_an_answer():
+    assert set(TAGS.values()) == {name for name, entry in manifest().items() if entry.status != "shipped"}
