@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import InputError, unknown_name
-from nlreid.evaluation.distances.exact import cosine_distance, squared_euclidean
+from nlreid.evaluation.distances.exact import cosine_distance, root, squared_euclidean
 from nlreid.evaluation.distances.rows import Rows, as_tensor, first_unsound, take
 from nlreid.evaluation.labelled import Features
 
@@ -155,7 +155,7 @@ class Distances:
         distances = torch.empty(len(query), dtype=torch.float64, device="cpu")
         for part in self._parts(len(query)):
             q, g = self._pairs(query[part], gallery[part])
-            distances[part] = squared_euclidean(q, g).sqrt_() if self.metric == "euclidean" else cosine_distance(q, g)
+            distances[part] = root(squared_euclidean(q, g)) if self.metric == "euclidean" else cosine_distance(q, g)
         return distances
 
     def equal(self, query: NDArray[np.int64], gallery: NDArray[np.int64], tolerance: float = 0.0) -> NDArray[np.bool_]:

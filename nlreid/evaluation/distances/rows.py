@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nlreid.evaluation.distances.exact import folded, near_one
+from nlreid.evaluation.distances.exact import folded, near_one, root
 from nlreid.evaluation.labelled import Features
 
 _TOGETHER = 128  # rows that are in float64 at a time
@@ -54,14 +54,14 @@ class Rows:
             if not at:
                 self._as_type[dtype] = torch.empty(self._count, rows.shape[1], dtype=dtype, device=rows.device)
             self._as_type[dtype][part] = rows
-            lengths.append(folded(rows.square_()).sqrt_())
+            lengths.append(root(folded(rows.square_())))
         return torch.cat(lengths)
 
     def _moved(self, rows: Tensor) -> Tensor:
         if self._origin is not None:
             return rows.to(torch.float64, copy=True).sub_(self._origin)
         rows = near_one(rows)
-        lengths = folded(rows.square()).sqrt_()
+        lengths = root(folded(rows.square()))
         return rows.div_(lengths.where(lengths > 0, 1.0)[:, None])
 
 
