@@ -14,6 +14,7 @@ from nlreid.cli.returns import SUGGESTIONS, embed_video, find_returns, return_li
 from nlreid.cli.tracks import add_track_options, check_paths, read_track_file
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.device import resolve_device
+from nlreid.data.threads import one_thread
 from nlreid.models import VideoReID
 from nlreid.visualize import RankedList, draw_ranked_lists, save_picture
 from nlreid.visualize.picture_file import check_picture_path
@@ -86,7 +87,8 @@ def _model(arguments: argparse.Namespace) -> VideoReID:
 def _drawn(arguments: argparse.Namespace, device: torch.device) -> tuple[list[RankedList], str]:
     model = _model(arguments)
     split = render(arguments, model)
-    described = describe(arguments, model, split, device)
+    with one_thread():  # it is small: hardly slower alone, and many times faster than two that wait on a busy machine
+        described = describe(arguments, model, split, device)
     if not arguments.quiet:
         people, frames = len(split.query), len(split.query[0])
         print(f"{people} people, drawn from seed {arguments.seed}, in {frames} frames of each of two cameras.")
