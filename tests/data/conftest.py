@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -51,3 +52,12 @@ class Synthetic:
 @pytest.fixture
 def synthetic(tmp_path: Path) -> Synthetic:
     return Synthetic(tmp_path)
+
+
+@pytest.fixture
+def tensors_by_name():
+    """Workers hand tensors over by the name of their memory: the default goes through a socket, and no test opens one."""
+    before = torch.multiprocessing.get_sharing_strategy()
+    torch.multiprocessing.set_sharing_strategy("file_system")
+    yield
+    torch.multiprocessing.set_sharing_strategy(before)

@@ -24,18 +24,11 @@ from nlreid.data.training import TrainingTransform
 from nlreid.data.transforms import EvaluationTransform
 from nlreid.errors import DataError, InputError
 
+pytestmark = pytest.mark.usefixtures("tensors_by_name")
+
 SIZE = (6, 4)
 NUMBERS = EvaluationTransform(SIZE, (0, 0, 0), (1 / 255,) * 3)  # leaves the values of the pixels as they are
 RANDOM = TrainingTransform(SIZE, (0.5,) * 3, (0.25,) * 3, erasing=0.5)
-
-
-@pytest.fixture(autouse=True)
-def _tensors_by_name():
-    """Workers hand tensors over by the name of their memory: the default goes through a socket, and no test opens one."""
-    before = torch.multiprocessing.get_sharing_strategy()
-    torch.multiprocessing.set_sharing_strategy("file_system")
-    yield
-    torch.multiprocessing.set_sharing_strategy(before)
 
 
 def tracklet(name, length, pid=0, camid=None):

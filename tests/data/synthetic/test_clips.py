@@ -19,19 +19,10 @@ from nlreid.data.samplers import Draw, RandomIdentitySampler
 from nlreid.data.training import TrainingTransform
 from nlreid.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "tensors_by_name")
 
 RANDOM = TrainingTransform((16, 8), (0.5,) * 3, (0.25,) * 3)
 WINDOW = partial(random_window, frames=3, stride=1)
-
-
-@pytest.fixture(autouse=True)
-def _tensors_by_name():
-    """Workers hand tensors over by the name of their memory: the default goes through a socket, and no test opens one."""
-    before = torch.multiprocessing.get_sharing_strategy()
-    torch.multiprocessing.set_sharing_strategy("file_system")
-    yield
-    torch.multiprocessing.set_sharing_strategy(before)
 
 
 @pytest.fixture(scope="module")
