@@ -1,0 +1,106 @@
+"""Our networks answer what the plainly written ones of the benchmarks answer: whatever is made faster must still do so."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from benchmarks.reference import reference_of
+from torch import nn
+
+import nlreid
+
+CLIP = (2, 3, 4, 64, 32)
+SOFT = 0.01  # between even shares and one key that takes all
+NETWORKS = [
+    "c2d50",
+    "r3d50",
+    "r3d50_nl",
+    "r3d50_nl.pyslowfast",
+    "r3d50_separable_nl",
+    "r3d18_nl",
+    "r3d18_separable_nl",
+]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def trained(name: str, num_classes: int = 0) -> nlreid.VideoReID:
+    """A network whose norms have seen something, so that all their tensors count, and whose blocks are no identities."""
+    model = nlreid.create_model(name, num_classes=num_classes).eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.0)
+            nn.init.normal_(module.bias, std=0.2)
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+        if isinstance(module, nlreid.NonLocalBlock):  # hard ones hang on roundings
+            nn.init.normal_(module.theta.weight, std=SOFT)
+            nn.init.normal_(module.phi.weight, std=SOFT)
+    return model
+
+
+def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    return float((ours.double() - theirs.double()).norm() / theirs.double().norm())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_answer(name):
+    model = trained(name)
+    reference, clip = reference_of(model), torch.randn(CLIP)
+    with torch.inference_mode():
+        assert distance(model(clip).embedding, reference(clip).embedding) < 1e-5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_training_step(name):
+    """In float64: batch norm over the few positions of so small a clip magnifies each rounding."""
+    model = trained(name, num_classes=5).double().train()
+    reference = reference_of(model)
+    compare_gradients(model, reference, torch.randn(CLIP, dtype=torch.float64), tolerance=1e-5)
+    state = reference.state_dict()
+    for tensor, ours in model.state_dict().items():  # running statistics
+        torch.testing.assert_close(ours, state[tensor], msg=tensor)
+
+
+@pytest.mark.parametrize("name", ["r3d50", "r3d50_nl.pyslowfast", "r3d18_separable_nl"])
+def test_same_gradients_of_float32(name):
+    """In evaluation mode, where norms magnify nothing."""
+    model = trained(name, num_classes=5)
+    compare_gradients(model, reference_of(model), torch.randn(CLIP), tolerance=1e-3)
+
+
+def compare_gradients(model: nn.Module, reference: nn.Module, clip: torch.Tensor, tolerance: float) -> None:
+    losses = []
+    for network in (model, reference):
+        torch.manual_seed(1)  # both drop the same of the embedding
+        output = network(clip)
+        losses.append(output.logits.logsumexp(1).mean() + output.embedding.square().mean())
+        losses[-1].backward()
+    torch.testing.assert_close(*losses)
+    theirs = dict(reference.named_parameters())
+    assert theirs.keys() == dict(model.named_parameters()).keys()
+    largest = max(parameter.grad.norm() for parameter in theirs.values())
+    for parameter, ours in model.named_parameters():
+        expected = theirs[parameter].grad
+        error = (ours.grad - expected).norm()
+        # where a softmax or a norm takes a shift away, the gradient is zero, but for rounding
+        assert error <= tolerance * (expected.norm() + 1e-3 * largest), parameter
+
+
+def test_blocks_are_no_identities_here():
+    model = trained("r3d18_nl")
+    clip = torch.randn(CLIP)
+    with torch.inference_mode():
+        before = model(clip).embedding
+        for module in model.modules():
+            if isinstance(module, nlreid.NonLocalBlock):
+                nn.init.zeros_(module.norm.weight)
+                nn.init.zeros_(module.norm.bias)
+        assert distance(model(clip).embedding, before) > 1e-2
+
+
+def test_refuses_what_is_not_written():
+    with pytest.raises(ValueError, match="no reference"):
+        reference_of(nlreid.create_model("test_r3d"))
+    with pytest.raises(ValueError, match="no reference"):
+        reference_of(nlreid.create_model("r3d18_nl", non_local={"pairwise": "dot_product"}))
