@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from benchmarks.reference import reference_of
+from benchmarks.reference import as_if_trained, reference_of
 from torch import nn
 
 import nlreid
 
 CLIP = (2, 3, 4, 64, 32)
-SOFT = 0.01  # between even shares and one key that takes all
 NETWORKS = [
     "c2d50",
     "r3d50",
@@ -25,18 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def trained(name: str, num_classes: int = 0) -> nlreid.VideoReID:
-    """A network whose norms have seen something, so that all their tensors count, and whose blocks are no identities."""
-    model = nlreid.create_model(name, num_classes=num_classes).eval()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            nn.init.uniform_(module.weight, 0.5, 1.0)
-            nn.init.normal_(module.bias, std=0.2)
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-        if isinstance(module, nlreid.NonLocalBlock):  # hard ones hang on roundings
-            nn.init.normal_(module.theta.weight, std=SOFT)
-            nn.init.normal_(module.phi.weight, std=SOFT)
-    return model
+    return as_if_trained(nlreid.create_model(name, num_classes=num_classes).eval())
 
 
 def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:

@@ -8,3 +8,4 @@ from .network import Network as Network
 from .network import Output as Output
 from .network import reference_of as reference_of
 from .non_local import NonLocal as NonLocal
+from .trained import as_if_trained as as_if_trained
