@@ -38,4 +38,40 @@ def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell in ("", "-") or cell[:1].isdigit() or cell[:1] == "-"
+    return cell in ("", "-", "exponent") or cell[:1].isdigit() or cell[:1] in "-^"
+
+
+def time_of(seconds: object) -> str:
+    """Milliseconds; what is no time (a contender left out, or wrong) is said as it is."""
+    return f"{seconds * 1000:,.1f}" if isinstance(seconds, float) else _said(seconds)
+
+
+def times(reference: object, contender: object, aim: float | None = None) -> str:
+    """How many times faster, or less, the contender is than the reference, and whether that meets the aim."""
+    if not isinstance(reference, float) or not isinstance(contender, float):
+        return "-"
+    return _judged(reference / contender, aim, f"{reference / contender:.2f}")
+
+
+def share(operations: object, seconds: object, rate: object, aim: float | None = None) -> str:
+    """The operations a second as a share of the machine's rate, and whether that meets the aim."""
+    if not all(isinstance(number, float | int) for number in (operations, seconds, rate)):
+        return "-"
+    reached = operations / seconds / rate  # type: ignore[operator]
+    return _judged(reached, aim, f"{reached:.0%}")
+
+
+def part_of(contender: object, reference: object, aim: float | None = None) -> str:
+    """How much of the reference's the contender's is, and whether that is at most the aim."""
+    if not isinstance(reference, float) or not isinstance(contender, float):
+        return "-"
+    shown = f"{contender / reference:.2f}"
+    return shown if aim is None else _judged(-contender / reference, -aim, shown)
+
+
+def _judged(reached: float, aim: float | None, shown: str) -> str:
+    return shown if aim is None else f"{shown} {'met' if reached >= aim else 'missed'}"
+
+
+def _said(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 Step = Callable[[], object]
 LEAST, MOST = 3, 25  # rounds
 SHAPES = (  # rows, inner, columns: squares, and what convolutions of the networks come to
+    (8192, 8192, 8192),
     (4096, 4096, 4096),
     (2048, 2048, 2048),
     (4096, 1024, 1024),
@@ -25,24 +27,28 @@ SHAPES = (  # rows, inner, columns: squares, and what convolutions of the networ
     (16384, 512, 512),
     (8192, 2304, 256),
 )
+LONG_ENOUGH = 0.1  # seconds
 COPIED = 2**29  # bytes: more than caches hold, in and out together
 
 
-def interleaved(contenders: Mapping[str, Step], seconds: float, device: str = "cpu") -> dict[str, float]:
+def interleaved(contenders: Mapping[str, Step], seconds: float, device: str = "cpu", *, warm: bool = False) -> dict[str, float]:
     """The median seconds of each contender, all of them taking turns.
 
     Args:
         contenders: What to run, by name; each has run once before its time counts.
         seconds: About how long all of it may take; there are at least 3 rounds, whatever they take.
         device: `"cuda"` waits for the device at the beginning and the end of each turn.
+        warm: Whether each has run already.
     """
-    for step in contenders.values():
+    for step in () if warm else contenders.values():
         step()
-    first = {name: timed(step, device) for name, step in contenders.items()}
-    rounds = [first]
-    wanted = min(MOST, max(LEAST, int(seconds / sum(first.values()))))
+    order = random.Random(0)  # a turn is not always behind the same one: each leaves caches and clocks as it does
+    rounds: list[dict[str, float]] = []
+    wanted = 1
     while len(rounds) < wanted:
-        rounds.append({name: timed(step, device) for name, step in contenders.items()})
+        turns = order.sample(sorted(contenders), len(contenders))
+        rounds.append({name: timed(contenders[name], device) for name in turns})
+        wanted = min(MOST, max(LEAST, int(seconds / sum(rounds[0].values()))))
     return {name: statistics.median(times[name] for times in rounds) for name in contenders}
 
 
@@ -70,30 +76,34 @@ class Matmul:
 
     Attributes:
         shape: Rows, inner and columns of the best product.
-        operations: Of one call, a multiply-add counted as two.
+        operations: Of one call, which takes about a tenth of a second, a multiply-add counted as two.
         rate: Operations a second, the best of some calls.
     """
 
     def __init__(self, dtype: torch.dtype, device: str = "cpu") -> None:
-        self.rate, self.shape = 0.0, SHAPES[0]
-        for shape in SHAPES:
+        self.rate, self.shape = 0.0, SHAPES[-1]
+        for shape in SHAPES[0 if device == "cuda" else 1 :]:  # the largest is for accelerators
             self._set(shape, dtype, device)
             self()
             rate = self.operations / min(timed(self, device) for _ in range(5))
             if rate > self.rate:
                 self.rate, self.shape = rate, shape
         self._set(self.shape, dtype, device)
+        self._repeats = max(1, int(LONG_ENOUGH * self.rate / self.operations))
+        self.operations *= self._repeats
 
     def _set(self, shape: tuple[int, int, int], dtype: torch.dtype, device: str) -> None:
         rows, inner, columns = shape
         self.operations = 2 * rows * inner * columns
+        self._repeats = 1
         self._left = torch.randn(rows, inner, device=device).to(dtype)
         self._right = torch.randn(inner, columns, device=device).to(dtype)
         self._out = torch.empty(rows, columns, device=device, dtype=dtype)
 
     def __call__(self) -> None:
-        """One product."""
-        torch.mm(self._left, self._right, out=self._out)
+        """Some products, for about as long as a short contender takes."""
+        for _ in range(self._repeats):
+            torch.mm(self._left, self._right, out=self._out)
 
 
 def copy_rate(device: str = "cpu") -> float:

@@ -1,0 +1,113 @@
+"""Who is measured against whom: the reference, our network as it comes, and optimised; all with the same weights."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torchvision
+from benchmarks.measure import Step
+from benchmarks.reference import as_if_trained, reference_of
+from torch import Tensor, nn
+
+import nlreid
+from nlreid.hub.convert import RECIPES
+from nlreid.inflation.plans import resolve_plan
+
+REFERENCE, PLAIN, OPTIMISED = "reference", "plain", "optimised"
+REFERENCE_HALF, OPTIMISED_HALF = "reference, bfloat16", "optimised, bfloat16"
+TOLERANCE = {PLAIN: 1e-4, OPTIMISED: 1e-4, REFERENCE_HALF: 0.1, OPTIMISED_HALF: 0.1}
+"""How far from the reference's float32 answer a contender's may lie, relative to its length."""
+
+UPSTREAM = {
+    "r3d18.torchvision": torchvision.models.video.r3d_18,
+    "r2plus1d18.torchvision": torchvision.models.video.r2plus1d_18,
+}
+
+
+@functools.lru_cache(maxsize=1)
+def ours_and_theirs(name: str) -> tuple[nn.Module, nn.Module]:
+    """A model of ours in evaluation mode and what stands for what people use today, with the same weights."""
+    torch.manual_seed(0)
+    if name not in UPSTREAM:
+        model = as_if_trained(nlreid.create_model(name).eval())
+        return model, reference_of(model)
+    theirs = as_if_trained(UPSTREAM[name](weights=None).eval())
+    model = nlreid.create_model(name, num_classes=400, head="linear").eval()
+    model.load_state_dict(RECIPES["torchvision"].convert(theirs.state_dict()).tensors, strict=True)
+    return model, theirs
+
+
+def optimised(model: nn.Module, **options: Any) -> nn.Module | None:
+    """`nlreid.optimize_for_inference` of a copy; None where this version of the library has none."""
+    optimise = getattr(nlreid, "optimize_for_inference", None)
+    return None if optimise is None else optimise(copy.deepcopy(model), **options)
+
+
+@functools.lru_cache(maxsize=1)
+def inference(name: str) -> dict[str, Callable[[Tensor], Tensor]]:
+    """The contenders of a model, float32 clips to what they answer."""
+    model, theirs = ours_and_theirs(name)
+    contenders = {
+        REFERENCE: _answering(theirs),
+        PLAIN: _answering(model),
+        REFERENCE_HALF: _autocast(_answering(theirs)),
+    }
+    for label, dtype in ((OPTIMISED, torch.float32), (OPTIMISED_HALF, torch.bfloat16)):
+        faster = optimised(model, dtype=dtype)
+        if faster is not None:
+            contenders[label] = _answering(faster)
+    return contenders
+
+
+def pairs_bytes(name: str, clip: tuple[int, ...]) -> float:
+    """About what the reference's widest non-local block takes for all pairs: the products, their softmax, a copy."""
+    spec = nlreid.create_model(name).spec
+    if spec.non_local is None:
+        return 0
+    clips, _, frames, height, width = clip
+    positions = frames // resolve_plan(spec.plan).pool_after_first_stage * (height // 8) * (width // 8)
+    return 3 * 4 * clips * positions**2 / spec.non_local.subsample**2
+
+
+def steps(contenders: dict[str, Callable[[Tensor], Tensor]], clip: Tensor) -> tuple[dict[str, Step], dict[str, str]]:
+    """What to run for each contender that answers right, and what the others answered; each has run once then."""
+    expected: Tensor | None = None
+    right: dict[str, Step] = {}
+    wrong: dict[str, str] = {}
+    for label, contender in contenders.items():
+        clips = clip.bfloat16() if label == OPTIMISED_HALF else clip  # the type of its weights
+        answer = contender(clips).float()
+        expected = answer if expected is None else expected
+        error = float((answer - expected).norm() / expected.norm())
+        if error <= TOLERANCE.get(label, 1e-4):
+            right[label] = _step(contender, clips)
+        else:
+            wrong[label] = f"wrong by {error:.1e}"
+    return right, wrong
+
+
+def _answering(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    @torch.inference_mode()
+    def answer(clip: Tensor) -> Tensor:
+        output = network(clip)
+        if isinstance(output, Tensor):
+            return output
+        return output.embedding if output.logits is None else output.logits
+
+    return answer
+
+
+def _autocast(answer: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def answer_in_half(clip: Tensor) -> Tensor:
+        with torch.autocast(clip.device.type, torch.bfloat16):
+            return answer(clip)
+
+    return answer_in_half
+
+
+def _step(contender: Callable[[Tensor], Tensor], clip: Tensor) -> Step:
+    return lambda: contender(clip)
