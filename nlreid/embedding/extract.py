@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,13 +10,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nlreid.data.clips import dense
 from nlreid.data.device import resolve_device
 from nlreid.data.tracklet import Tracklet
+from nlreid.embedding.batches import Batch, Known, batches, no_tracklets
 from nlreid.embedding.embeddings import Embeddings
-from nlreid.embedding.track import TrackInfo
+from nlreid.embedding.prefetch import prefetched
 from nlreid.errors import InputError, whole_number
-from nlreid.hub.progress import progress_bar
+from nlreid.hub.progress import counting_bar
 from nlreid.layers.modes import evaluating
 from nlreid.models.network import VideoReID
 from nlreid.models.spec import ClipSpec
@@ -29,14 +29,20 @@ def embed(
     batch_size: int = 16,
     device: torch.device | str | None = None,
     autocast: torch.dtype | None = None,
+    prefetch: int = 2,
     progress: bool = True,
 ) -> Embeddings:
     """Embed tracklets: divide each into consecutive clips, embed them, average, scale to length one.
 
     Clips have `model.clip_spec.frames` frames and do not overlap; a short rest is stretched in time (see
-    `nlreid.data.clips.dense`). Tracklets are taken one at a time, and let go as soon as their clips are made, so that an
-    iterator over a long video needs the memory of a batch. Clips of several tracklets share a batch; the batch size changes
-    results by no more than rounding.
+    `nlreid.data.clips.dense`). Clips of several tracklets share a batch; the batch size changes results by no more than
+    rounding.
+
+    Tracklets are read, and their clips made, in a thread of their own while the network runs. They are taken one at a time,
+    and let go as soon as their clips are made. Whatever the length of a video, no more is held than the tracklet that is
+    being read, `prefetch` batches that wait or are being made, the batch that runs, and what the iterator over the tracklets
+    holds itself. An iterator that is a generator is closed at the end, also after an error, in the thread that ran it, which
+    has ended when `embed` returns. The result does not depend on `prefetch`.
 
     Args:
         model: The network. It runs in evaluation mode; it and each of its parts are left in the mode that they were in.
@@ -44,6 +50,8 @@ def embed(
         batch_size: Clips that run together.
         device: Where to run; the model is moved there. By default where it is.
         autocast: `torch.bfloat16` or `torch.float16` runs the network in mixed precision.
+        prefetch: How many batches are made ahead of the one that runs. 0 starts no thread: everything happens in the calling
+            one, in turn, for an iterator that must run there, or to hold one batch and no more.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -51,26 +59,57 @@ def embed(
 
     Raises:
         InputError: If `model` is none of the library, `tracklets` are no tracklets, a name comes twice, only some tracklets
-            have labels, `batch_size` is no whole number from 1, there is no tracklet, `device` or `autocast` cannot be used,
-            or an embedding is zero or not finite.
+            have labels, `batch_size` is no whole number from 1 or `prefetch` none from 0, there is no tracklet, `device` or
+            `autocast` cannot be used, or an embedding is zero or not finite.
         DataError: If a picture cannot be read.
     """
     check_model(model)
-    batch_size = whole_number("batch_size", batch_size)
-    if autocast not in (None, torch.bfloat16, torch.float16):
-        raise InputError(f"autocast is torch.bfloat16, torch.float16 or None; got {autocast}")
+    running = Running(batch_size, autocast, prefetch)
     if not isinstance(tracklets, Iterable):
-        raise _no_tracklets(tracklets)
+        raise no_tracklets(tracklets)
     if device is not None:
         model.to(resolve_device(device))
+    total = (len(tracklets) or None) if isinstance(tracklets, Sized) else None
+    with counting_bar("embedding", "tracklets", show=progress) as count:
+        return embed_counted(model, tracklets, running, lambda done: count(done, total))
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a network runs over clips; for the fields see `embed`.
+
+    Raises:
+        InputError: If one of them cannot be.
+    """
+
+    batch_size: int
+    autocast: torch.dtype | None
+    prefetch: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batch_size", whole_number("batch_size", self.batch_size))
+        object.__setattr__(self, "prefetch", whole_number("prefetch", self.prefetch, least=0))
+        if self.autocast not in (None, torch.bfloat16, torch.float16):
+            raise InputError(f"autocast is torch.bfloat16, torch.float16 or None; got {self.autocast}")
+
+
+def embed_counted(
+    model: VideoReID, tracklets: Iterable[Tracklet], running: Running, count: Callable[[int], None]
+) -> Embeddings:
+    """`embed`, of a model and tracklets that were looked at; `count` is told how many are done, whenever that may change."""
     sums = _Sums()
-    counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
-    with closing(counted), evaluating(model), torch.inference_mode():
-        for clips, rows in _batches(counted, model, batch_size, sums):
-            sums.add(_run(model, clips, autocast), rows)
-    if not sums.tracks:
+    count(0)
+    with evaluating(model), torch.inference_mode():
+        made = batches(tracklets, model.clip_spec, model.backbone.min_frames, running.batch_size)
+        with closing(prefetched(made, running.prefetch)) as ready:
+            for batch in ready:
+                sums.add(_run(model, batch.clips, running.autocast), batch)
+                count(batch.rows[-1])  # more of its clips may be to come
+                del batch  # it goes before the next one is waited for
+    if not sums.known:
         raise InputError("there is no tracklet to embed")
-    return Embeddings(sums.normalised(), sums.labels("pid"), sums.labels("camid"), tuple(sums.tracks), made_by(model))
+    count(len(sums.known))
+    return sums.embeddings(made_by(model))
 
 
 def check_model(model: object) -> None:
@@ -83,11 +122,6 @@ def check_model(model: object) -> None:
         raise InputError(f"the model to embed with is one of nlreid.create_model; got {type(model).__qualname__}")
 
 
-def _no_tracklets(given: object) -> InputError:
-    readers = "as the readers of nlreid.data.datasets give"
-    return InputError(f"embed takes nlreid.Tracklet objects, {readers}, in a list or other iterable; got {given!r:.80}")
-
-
 def made_by(model: VideoReID) -> str:
     """Name and weights of a model; the checksum, too, since a path can hold other weights tomorrow."""
     checksum = f" (sha256 {model.loaded.sha256[:12]})" if model.loaded.sha256 else ""
@@ -98,30 +132,12 @@ def made_by(model: VideoReID) -> str:
 class _Sums:
     """The clips' embeddings, added up for each tracklet in the order of its clips."""
 
-    tracks: list[TrackInfo] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
     features: list[Tensor] = field(default_factory=list)
-    known: list[tuple[int | None, int | None]] = field(default_factory=list)  # pid and camid of each
 
-    def begin(self, tracklet: Tracklet) -> int:
-        """Make a row for a tracklet, if what is known about it is what is known about the others."""
-        facts = (tracklet.pid, tracklet.camid)
-        if self.known and [fact is None for fact in facts] != [fact is None for fact in self.known[0]]:
-            first, own = (f"pid {pid} and camid {camid}" for pid, camid in (self.known[0], facts))
-            raise InputError(
-                f"either all tracklets have a pid (and camid) or none has; "
-                f"{self.tracks[0].name!r} has {first}, {tracklet.name!r} has {own}"
-            )
-        numbers = tracklet.frame_numbers or (None,)
-        self.tracks.append(TrackInfo(tracklet.name, len(tracklet), numbers[0], numbers[-1]))
-        self.known.append(facts)
-        return len(self.tracks) - 1
-
-    def labels(self, kind: Literal["pid", "camid"]) -> Tensor | None:
-        values = [facts[kind == "camid"] for facts in self.known]
-        return None if None in values else torch.tensor(values)
-
-    def add(self, embeddings: Tensor, rows: list[int]) -> None:
-        for embedding, row in zip(embeddings, rows, strict=True):
+    def add(self, embeddings: Tensor, batch: Batch) -> None:
+        self.known += batch.begun
+        for embedding, row in zip(embeddings, batch.rows, strict=True):
             if not embedding.isfinite().all():  # said at once, not at the end of a long video
                 raise self._unsound(row)
             if row == len(self.features):
@@ -129,7 +145,15 @@ class _Sums:
             else:
                 self.features[row] += embedding
 
-    def normalised(self) -> Tensor:
+    def embeddings(self, model: str) -> Embeddings:
+        tracks = tuple(known.track for known in self.known)
+        return Embeddings(self._normalised(), self._labels("pid"), self._labels("camid"), tracks, model)
+
+    def _labels(self, kind: Literal["pid", "camid"]) -> Tensor | None:
+        values = [getattr(known, kind) for known in self.known]
+        return None if None in values else torch.tensor(values)
+
+    def _normalised(self) -> Tensor:
         features = torch.stack(self.features).double()  # whose squares neither overflow nor vanish
         lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
         sound = (lengths > 0) & lengths.isfinite()
@@ -140,46 +164,15 @@ class _Sums:
 
     def _unsound(self, row: int) -> InputError:
         return InputError(
-            f"the embedding of track {self.tracks[row].name!r} is zero or not finite; "
+            f"the embedding of track {self.known[row].track.name!r} is zero or not finite; "
             "are the model's weights, or autocast to float16, sound?"
         )
 
 
-def _batches(
-    tracklets: Iterable[Tracklet], model: VideoReID, batch_size: int, sums: _Sums
-) -> Iterator[tuple[list[Tensor], list[int]]]:
-    clips: list[Tensor] = []
-    rows: list[int] = []
-    names: set[str] = set()
-    for tracklet in tracklets:
-        if not isinstance(tracklet, Tracklet):
-            raise _no_tracklets(tracklet)
-        if tracklet.name in names:
-            raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
-        names.add(tracklet.name)
-        row = sums.begin(tracklet)
-        for clip in _clips(tracklet, model):
-            clips.append(clip)
-            rows.append(row)
-            if len(clips) == batch_size:
-                yield clips, rows
-                clips, rows = [], []
-        del tracklet  # its pictures go before those of the next one come
-    if clips:
-        yield clips, rows
-
-
-def _clips(tracklet: Tracklet, model: VideoReID) -> Iterator[Tensor]:
-    spec = model.clip_spec
-    transform = spec.transform()
-    for indices in dense(len(tracklet), max(spec.frames, model.backbone.min_frames)):
-        yield transform(tracklet.read(indices, spec.size))  # (3, t, h, w)
-
-
-def _run(model: VideoReID, clips: list[Tensor], autocast: torch.dtype | None) -> Tensor:
-    device = next(model.parameters()).device
-    batch = torch.stack(clips).to(device, next(model.parameters()).dtype)  # (b, 3, t, h, w)
-    with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+def _run(model: VideoReID, clips: Tensor, autocast: torch.dtype | None) -> Tensor:
+    parameter = next(model.parameters())
+    batch = clips.to(parameter.device, parameter.dtype)  # (b, 3, t, h, w)
+    with torch.autocast(parameter.device.type, dtype=autocast, enabled=autocast is not None):
         output = model(batch)
     embedding: Tensor = output.embedding
     return embedding.float().cpu()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,11 +13,11 @@ from nlreid.data.device import resolve_device
 from nlreid.data.disk import as_path
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.embeddings import Embeddings
-from nlreid.embedding.extract import check_model, embed, made_by
+from nlreid.embedding.extract import Running, check_model, embed_counted, made_by
 from nlreid.embedding.kept_folder import PARTS, check_folder, keep_part, kept_part
 from nlreid.embedding.provenance import describe
 from nlreid.errors import DataError, InputError, whole_number
-from nlreid.hub.progress import progress_bar
+from nlreid.hub.progress import counting_bar
 from nlreid.models.network import VideoReID
 
 PART = 64  # some minutes of a large network on a CPU
@@ -34,6 +32,7 @@ def embed_in_parts(
     batch_size: int = 16,
     device: torch.device | str | None = None,
     autocast: torch.dtype | None = None,
+    prefetch: int = 2,
     progress: bool = True,
 ) -> Embeddings:
     """Embed tracklets as `embed` does, and keep each part of them in a folder as soon as it is done.
@@ -57,6 +56,7 @@ def embed_in_parts(
         batch_size: As for `embed`.
         device: As for `embed`.
         autocast: As for `embed`.
+        prefetch: As for `embed`; nothing is made ahead of the part that it is of.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -67,28 +67,29 @@ def embed_in_parts(
         DataError: If the folder holds something else or cannot be written, or a picture cannot be read.
     """
     check_model(model)
-    part, batch_size = whole_number("part", part), whole_number("batch_size", batch_size)
+    part, running = whole_number("part", part), Running(batch_size, autocast, prefetch)
     if device is not None:
         model.to(resolve_device(device))
     about = describe(model, _checked(tracklets), part, autocast)
     folder = as_path("folder", folder)
     check_folder(folder, about)
     pieces = []
-    counted = progress_bar(tracklets, "embedding", "tracklets", show=progress)
-    with closing(counted):
+    with counting_bar("embedding", "tracklets", show=progress) as count:
         for number, start in enumerate(range(0, len(tracklets), part)):
-            path = folder / PARTS / f"{number:05d}.safetensors"
-            people = kept_part(path, tracklets[start : start + part], about)
-            some = islice(counted, len(tracklets[start : start + part]))
+            path, some = folder / PARTS / f"{number:05d}.safetensors", tracklets[start : start + part]
+            people = kept_part(path, some, about)
             if people is None:
-                people = embed(model, some, batch_size=batch_size, autocast=autocast, progress=False)
+                people = embed_counted(model, some, running, partial(_count, count, start, len(tracklets)))
                 keep_part(people, path, about)
             else:
                 people = replace(people, model=made_by(model))  # the same tensors, perhaps from a file that has moved
-            deque(some, maxlen=0)  # of a part that is there, the bar counts the tracklets
+            count(start + len(some), len(tracklets))
             pieces.append(people)
-        deque(counted, maxlen=0)  # nothing is left, but the bar learns that the last one is done
     return _joined(folder, pieces)
+
+
+def _count(count: Callable[[int, int | None], None], start: int, total: int, done: int) -> None:
+    count(start + done, total)
 
 
 def _checked(tracklets: Sequence[Tracklet]) -> Sequence[Tracklet]:

@@ -31,8 +31,10 @@ def progress_bar(items: Iterable[T], description: str, unit: str, *, show: bool)
 
 
 @contextmanager
-def counting_bar(description: str, unit: str, *, show: bool) -> Iterator[Callable[[int, int], None]]:
+def counting_bar(description: str, unit: str, *, show: bool) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar for work that says by itself how far it is: a function to be called with how many are done, of how many.
+
+    Of how many may be None, where nobody knows.
 
     Args:
         description: What is done.
@@ -41,7 +43,7 @@ def counting_bar(description: str, unit: str, *, show: bool) -> Iterator[Callabl
     """
     with tqdm(desc=description, unit=f" {unit}", disable=not show) as bar:  # type: ignore[no-untyped-call]
 
-        def count(done: int, total: int) -> None:
+        def count(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 

@@ -161,7 +161,7 @@ def test_tracklets_are_taken_one_at_a_time_and_let_go(model):
             del person
 
     handle = model.register_forward_hook(lambda *_: batches.append(len(given)))
-    people = embed(model, watched(), batch_size=2, progress=False)
+    people = embed(model, watched(), batch_size=2, prefetch=0, progress=False)
     handle.remove()
     assert batches == [2, 4, 6, 7]  # nothing was taken ahead of the batch that it is in
     assert len(people) == 7
@@ -237,6 +237,8 @@ def test_the_progress_bar_ends_before_an_error_is_told(model, capsys):
         ([tracklet("7", 3)], {"batch_size": "3"}, "batch_size is a whole number from 1; got '3'"),
         ([tracklet("7", 3)], {"batch_size": 2.5}, "batch_size is a whole number from 1; got 2.5"),
         ([tracklet("7", 3)], {"batch_size": float("nan")}, "batch_size is a whole number from 1; got nan"),
+        ([tracklet("7", 3)], {"prefetch": -1}, "prefetch is a whole number from 0; got -1"),
+        ([tracklet("7", 3)], {"prefetch": 1.5}, "prefetch is a whole number from 0; got 1.5"),
         ([tracklet("7", 3)], {"autocast": "bfloat16"}, "torch.bfloat16, torch.float16 or None; got bfloat16"),
         ([tracklet("7", 3)], {"device": ["cpu"]}, r"device .* cannot be used here"),
         ([tracklet("7", 3)], {"autocast": torch.float32}, "torch.bfloat16, torch.float16 or None; got torch.float32"),
@@ -268,7 +270,7 @@ def test_an_embedding_that_is_not_finite_names_its_track_at_once(model, value):
     handle = model.register_forward_hook(overflow)
     try:
         with pytest.raises(InputError, match="embedding of track 'bright' is zero or not finite"):
-            embed(model, people(), batch_size=2, progress=False)
+            embed(model, people(), batch_size=2, prefetch=0, progress=False)
     finally:
         handle.remove()
 

@@ -1,0 +1,117 @@
+"""From tracklets to the batches of clips that a network runs on: all that happens before it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from nlreid.data.clips import dense
+from nlreid.data.tracklet import Tracklet
+from nlreid.embedding.prefetch import closing_generator
+from nlreid.embedding.track import TrackInfo
+from nlreid.errors import InputError
+from nlreid.models.spec import ClipSpec
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known about a tracklet besides its pictures.
+
+    Args:
+        track: Its name and where it comes from.
+        pid: The person, where that is known.
+        camid: The camera.
+    """
+
+    track: TrackInfo
+    pid: int | None
+    camid: int | None
+
+
+@dataclass
+class Batch:
+    """Clips that run together.
+
+    Args:
+        clips: float32, `(b, 3, t, h, w)`.
+        rows: Of which tracklet each is, by its place among all, `(b,)`; in rising order.
+        begun: The tracklets whose first clip is among them, in order.
+    """
+
+    clips: Tensor
+    rows: list[int]
+    begun: list[Known] = field(default_factory=list)
+
+
+def batches(tracklets: Iterable[Tracklet], spec: ClipSpec, frames: int, batch_size: int) -> Iterator[Batch]:
+    """Read tracklets, divide each into consecutive clips, and put clips together, also of several tracklets.
+
+    A tracklet is held while its clips are made, and the next is taken when it is no longer held. `tracklets` is closed at
+    the end, if it is a generator, also after an error.
+
+    Args:
+        tracklets: What is read; names are unique. All have a pid, or none; the same for camids.
+        spec: What clips are like.
+        frames: Frames of a clip, where that is more than `spec` says.
+        batch_size: Clips of a batch; the last one may have fewer.
+
+    Raises:
+        InputError: If something is no tracklet, a name comes twice, or only some have labels.
+        DataError: If a picture cannot be read.
+    """
+    transform = spec.transform()
+    seen = _Seen()
+    clips: list[Tensor] = []
+    rows: list[int] = []
+    begun: list[Known] = []
+    with closing_generator(iter(tracklets)) as iterator:
+        for tracklet in iterator:
+            begun.append(seen.add(tracklet))
+            for indices in dense(len(tracklet), max(spec.frames, frames)):
+                clips.append(transform(tracklet.read(indices, spec.size)))  # (3, t, h, w)
+                rows.append(seen.count - 1)
+                if len(clips) == batch_size:
+                    batch = Batch(torch.stack(clips), rows, begun)
+                    clips, rows, begun = [], [], []
+                    yield batch
+                    del batch
+            del tracklet  # its pictures go before those of the next one come
+    if clips:
+        yield Batch(torch.stack(clips), rows, begun)
+
+
+class _Seen:
+    """The tracklets so far: what all of them must have in common, and what no two may."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._first: Known | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self._names)
+
+    def add(self, tracklet: object) -> Known:
+        """What is known about a tracklet, if it may stand beside the others."""
+        if not isinstance(tracklet, Tracklet):
+            raise no_tracklets(tracklet)
+        if tracklet.name in self._names:
+            raise InputError(f"names of tracklets are unique; {tracklet.name!r} came twice")
+        self._names.add(tracklet.name)
+        numbers = tracklet.frame_numbers or (None,)
+        track = TrackInfo(tracklet.name, len(tracklet), numbers[0], numbers[-1])
+        own = Known(track, tracklet.pid, tracklet.camid)
+        first = self._first = self._first or own
+        if (first.pid is None, first.camid is None) != (own.pid is None, own.camid is None):
+            said = [f"{known.track.name!r} has pid {known.pid} and camid {known.camid}" for known in (first, own)]
+            raise InputError(f"either all tracklets have a pid (and camid) or none has; {', '.join(said)}")
+        return own
+
+
+def no_tracklets(given: object) -> InputError:
+    """The error for what is no tracklet, or holds none."""
+    readers = "as the readers of nlreid.data.datasets give"
+    return InputError(f"embed takes nlreid.Tracklet objects, {readers}, in a list or other iterable; got {given!r:.80}")
