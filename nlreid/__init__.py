@@ -17,6 +17,7 @@ from nlreid.models import VideoReID as VideoReID
 from nlreid.models import create_model as create_model
 from nlreid.models import list_models as list_models
 from nlreid.models import list_pretrained as list_pretrained
+from nlreid.optimize import optimize_for_inference as optimize_for_inference
 from nlreid.publish import push_to_hub as push_to_hub
 from nlreid.publish import save_pretrained as save_pretrained
 

@@ -75,7 +75,7 @@ class Backbone3d(nn.Sequential):
             InputError: If the clip has another rank, channel count or type, or is too small.
         """
         self.check(clip)
-        x = clip
+        x = clip.contiguous(memory_format=torch.channels_last_3d)  # which all layers keep: see nlreid.layers.conv3d
         for name, step in self._steps():
             saving = self.grad_checkpointing and self.training and name in self.stage_names
             x = _checkpointed(step, x) if saving else step(x)

@@ -13,7 +13,8 @@ from nlreid.inflation.layouts import assign_frames, layout_of
 from nlreid.inflation.plans import TemporalPlan, resolve_plan
 from nlreid.inflation.rules import Site
 from nlreid.inflation.weights import Init, check_init, load_inflated
-from nlreid.layers.conv3d import SeparableConv3d
+from nlreid.layers.conv_pairs import SeparableConv3d
+from nlreid.layers.pool import TemporalMaxPool
 
 
 def inflate(model2d: nn.Module, plan: str | TemporalPlan | Mapping[str, Any] = "i3d", init: Init = "mean") -> Backbone3d:
@@ -78,8 +79,7 @@ def build_3d(model2d: nn.Module, plan: TemporalPlan) -> Backbone3d:
     if not pooled:
         backbone.set_submodule(layout.stem_pool, nn.Identity())
     if plan.pool_after_first_stage > 1:
-        window = (plan.pool_after_first_stage, 1, 1)
-        insert_after(backbone, stages[0], "temporal_pool", nn.MaxPool3d(window, stride=window))
+        insert_after(backbone, stages[0], "temporal_pool", TemporalMaxPool(plan.pool_after_first_stage))
     modes = {name: module.training for name, module in model2d.named_modules()}
     for name, module in backbone.named_modules():
         module.training = modes.get(name, model2d.training)

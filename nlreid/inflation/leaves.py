@@ -29,12 +29,11 @@ from torch import nn
 from nlreid.errors import InflationError
 from nlreid.inflation import modules as in_3d
 from nlreid.inflation.rules import RULES, Rule, Site, keep
-from nlreid.layers.conv3d import FactorisedConv3d, SeparableConv3d
+from nlreid.layers.conv3d import Conv3d, Triple
+from nlreid.layers.conv_pairs import FactorisedConv3d, SeparableConv3d
 
-Triple = tuple[int, int, int]
 
-
-class StandardisedConv3d(nn.Conv3d):
+class StandardisedConv3d(Conv3d):
     """What a weight-standardised 2D convolution becomes: a plain one that takes its kernels standardised.
 
     Args:
@@ -69,7 +68,7 @@ def inflate_conv(conv: nn.Conv2d, site: Site) -> nn.Module:
             raise InflationError(f"{site.name!r} has groups, a dilation or a bias; R(2+1)D pairs are defined without")
         geometry = {key: geometry[key] for key in ("kernel_size", "stride", "padding", "device", "dtype")}
         return FactorisedConv3d(conv.in_channels, conv.out_channels, mid_channels=frames.hidden, **geometry)
-    kind: type[nn.Conv3d] = nn.Conv3d
+    kind: type[Conv3d] = Conv3d
     if type(conv) is std_conv.StdConv2d:
         kind, geometry["eps"] = StandardisedConv3d, conv.eps
     device = geometry.pop("device")  # built on the meta device: values that are about to be replaced are not drawn

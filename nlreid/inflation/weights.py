@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nlreid.errors import InputError, WeightsError, some_of, unknown_name
 from nlreid.inflation.leaves import StandardisedConv3d
-from nlreid.layers.conv3d import SeparableConv3d
+from nlreid.layers.conv_pairs import SeparableConv3d
 
 Init = Literal["mean", "center"]
 INITS = ("mean", "center")

@@ -7,8 +7,9 @@ from nlreid.layers.aggregate import TemporalAverage as TemporalAverage
 from nlreid.layers.aggregate import TemporalMax as TemporalMax
 from nlreid.layers.aggregate import TemporalRNN as TemporalRNN
 from nlreid.layers.aggregate import create_aggregate as create_aggregate
-from nlreid.layers.conv3d import FactorisedConv3d as FactorisedConv3d
-from nlreid.layers.conv3d import SeparableConv3d as SeparableConv3d
+from nlreid.layers.conv3d import Conv3d as Conv3d
+from nlreid.layers.conv_pairs import FactorisedConv3d as FactorisedConv3d
+from nlreid.layers.conv_pairs import SeparableConv3d as SeparableConv3d
 from nlreid.layers.heads import HEADS as HEADS
 from nlreid.layers.heads import BNNeckHead as BNNeckHead
 from nlreid.layers.heads import BottleneckHead as BottleneckHead

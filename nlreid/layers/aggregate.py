@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nlreid.errors import InputError, unknown_name
+from nlreid.layers.conv3d import Conv3d
 
 
 class Aggregate(nn.Module, ABC):
@@ -124,7 +125,7 @@ class TemporalAttention(Aggregate):
 
     def __init__(self, channels: int, inner: int = 256) -> None:
         super().__init__(channels, channels)
-        self.conv = nn.Conv3d(channels, inner, (1, 3, 3), padding=(0, 1, 1))
+        self.conv = Conv3d(channels, inner, (1, 3, 3), padding=(0, 1, 1))
         self.fc = nn.Linear(inner, 1, bias=False)  # softmax would cancel a bias
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]

@@ -1,186 +1,141 @@
-"""3D convolutions split into time and space (Liao et al. 2018, Fig. 3d; Tran et al. 2018, "R(2+1)D")."""
+"""The 3D convolution of all networks here: exactly `torch.nn.Conv3d`, computed the cheapest way that its kernel allows.
+
+Clips lie in memory as `(b, t, h, w, c)`, torch's `channels_last_3d`. Seen so, the frames of all clips are one batch of
+pictures, the positions of a frame are one long row, and all positions one matrix: a kernel that looks at one axis only
+needs none of the others, and no tensor is copied to leave them out.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Triple = tuple[int, int, int]
 
+MATRIX_FROM = 128  # input channels from which a matrix product is the faster 1 x 1 x 1 convolution (docs/performance.md)
+FOLDED_UP_TO = 16  # channels times frames of a kernel whose frames become channels
 
-class SeparableConv3d(nn.Module):
-    """A convolution over time followed by one over space, nothing between them (paper Fig. 3d).
 
-    `temporal` (t x 1 x 1) mixes all input channels, whatever `groups` is, and starts as the identity in every
-    slice, divided by t: with equal slices the pair then starts as the `mean` inflation of `spatial` (1 x h x w).
+class Conv3d(nn.Conv3d):
+    """`torch.nn.Conv3d` with the same arguments, parameters, names and results up to rounding, and less work for them.
 
-    >>> conv = SeparableConv3d(3, 8, (3, 3, 3), stride=(1, 2, 2), padding=(1, 1, 1))
-    >>> conv(torch.zeros(2, 3, 4, 16, 8)).shape
-    torch.Size([2, 8, 4, 8, 4])
+    The result lies in memory as `channels_last_3d`, for the next layer; an input that does not is copied first.
+
+    >>> conv = Conv3d(64, 32, (3, 1, 1), padding=(1, 0, 0))
+    >>> conv(torch.zeros(2, 64, 4, 8, 4)).is_contiguous(memory_format=torch.channels_last_3d)
+    True
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
+        """Convolve.
+
+        Args:
+            input: `(b, in_channels, t, h, w)`.
+
+        Returns:
+            `(b, out_channels, t', h', w')`.
+        """
+        if self.padding_mode != "zeros" or isinstance(self.padding, str) or input.ndim != 5:
+            return super().forward(input)
+        return conv3d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def conv3d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: tuple[int, ...] = (1, 1, 1),
+    padding: tuple[int, ...] = (0, 0, 0),
+    dilation: tuple[int, ...] = (1, 1, 1),
+    groups: int = 1,
+) -> Tensor:
+    """`torch.nn.functional.conv3d`, by the cheapest exact way.
 
     Args:
-        in_channels: Channels of the clip or feature map that comes in.
-        out_channels: Channels of the result.
-        kernel_size: Size of the kernel in time, height and width.
+        x: `(b, c, t, h, w)`.
+        weight: `(o, c / groups, kernel in t, h, w)`.
+        bias: `(o,)`.
         stride: Step in time, height and width.
         padding: Zeros added at either end of time, height and width.
         dilation: Distance of the kernel's taps in time, height and width.
-        groups: Groups of the spatial convolution.
-        bias: Whether the spatial convolution adds one.
-        device: Where the weights live.
-        dtype: Type of the weights.
+        groups: Groups of channels that do not see each other.
+
+    Returns:
+        `(b, o, t', h', w')`, in memory as `channels_last_3d` where torch computes so (not in float64 on the CPU).
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Triple,
-        stride: Triple = (1, 1, 1),
-        padding: Triple = (0, 0, 0),
-        dilation: Triple = (1, 1, 1),
-        groups: int = 1,
-        bias: bool = False,
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.temporal = nn.Conv3d(
-            in_channels,
-            in_channels,
-            (kernel_size[0], 1, 1),
-            stride=(stride[0], 1, 1),
-            padding=(padding[0], 0, 0),
-            dilation=(dilation[0], 1, 1),
-            bias=False,
-            device=device,
-            dtype=dtype,
-        )
-        self.spatial = nn.Conv3d(
-            in_channels,
-            out_channels,
-            (1, *kernel_size[1:]),
-            stride=(1, *stride[1:]),
-            padding=(0, *padding[1:]),
-            dilation=(1, *dilation[1:]),
-            groups=groups,
-            bias=bias,
-            device=device,
-            dtype=dtype,
-        )
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Start again: identity / t over time, Kaiming normal and zero bias over space."""
-        with torch.no_grad():
-            self.temporal.weight.zero_()
-            channels = torch.arange(self.in_channels, device=self.temporal.weight.device)
-            self.temporal.weight[channels, channels] = 1 / self.temporal.kernel_size[0]
-        _start_kaiming(self.spatial)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve over time, then over space.
-
-        Args:
-            x: `(b, in_channels, t, h, w)`.
-
-        Returns:
-            `(b, out_channels, t', h', w')`, the size that a `Conv3d` of the same arguments gives.
-        """
-        out: Tensor = self.spatial(self.temporal(x))
-        return out
+    kernel = weight.shape[2:]
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    in_time = kernel[0] > 1 or stride[0] > 1 or padding[0] > 0
+    in_space = tuple(kernel[1:]) != (1, 1) or tuple(stride[1:]) != (1, 1) or tuple(padding[1:]) != (0, 0)
+    if not in_time and not in_space and groups == 1 and (x.shape[1] >= MATRIX_FROM or x.is_cuda):
+        return _by_position(x, weight, bias)
+    if not in_time:
+        return _by_frame(x, weight, bias, stride[1:], padding[1:], dilation[1:], groups)
+    if not in_space:
+        return _by_row(x, weight, bias, stride[0], padding[0], dilation[0], groups)
+    if groups == 1 and x.shape[1] * kernel[0] <= FOLDED_UP_TO and stride[0] == 1 and _is_half(x):
+        return _with_time_as_channels(x, weight, bias, stride, padding, dilation)
+    return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
 
 
-class FactorisedConv3d(nn.Module):
-    """A convolution over space, batch norm and ReLU, then one over time: the (2+1)D pair of Tran et al. 2018.
+def _by_position(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """1 x 1 x 1: one matrix product over all positions."""
+    rows = F.linear(x.permute(0, 2, 3, 4, 1), weight.flatten(1), bias)  # b t h w o
+    return rows.permute(0, 4, 1, 2, 3)
 
-    >>> conv = FactorisedConv3d(64, 64, (3, 3, 3), padding=(1, 1, 1))
-    >>> conv.mid_channels  # as many weights as 64 x 64 x 3 x 3 x 3
-    144
-    >>> FactorisedConv3d(3, 64, (3, 7, 7), mid_channels=45).spatial.out_channels  # the stem of the 18-layer network
-    45
 
-    Args:
-        in_channels: Channels of the clip or feature map that comes in.
-        out_channels: Channels of the result.
-        kernel_size: Size of the kernel in time, height and width.
-        stride: Step in time, height and width.
-        padding: Zeros added at either end of time, height and width.
-        mid_channels: Channels between the two; by default as many as give the pair at most the weights of the full
-            3D kernel (their Sec. 3.5), at least 1.
-        device: Where the weights live.
-        dtype: Type of the weights.
+def _by_frame(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """1 x h x w: a 2D convolution over the frames of all clips."""
+    frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
+    reach = dilation[1] * (weight.shape[4] - 1) + 1 - 2 * padding[1]
+    narrow = stride[1] > 1 and x.shape[4] - reach < stride[1] and x.device.type == "cpu" and _is_half(x)
+    if (
+        narrow
+    ):  # of a column alone oneDNN leaves parts unwritten with some kernels (docs/known_limits.md): a second one is asked for
+        frames = F.pad(frames, (0, stride[1]))
+    out = F.conv2d(frames, weight.squeeze(2), bias, stride, padding, dilation, groups)
+    out = out[..., :1] if narrow else out
+    return out.view(x.shape[0], x.shape[2], *out.shape[1:]).transpose(1, 2)  # b o t h' w'
+
+
+def _by_row(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int, groups: int) -> Tensor:
+    """T x 1 x 1: a 2D convolution over time and the positions of a frame, laid in one row."""
+    out = F.conv2d(x.flatten(3), weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), groups)
+    return out.view(*out.shape[:3], *x.shape[3:])  # b o t' (h w) -> b o t' h w
+
+
+def _with_time_as_channels(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> Tensor:
+    """T x h x w over few channels, the stem's: the frames under the kernel become channels of a 2D convolution.
+
+    Three channels are far fewer than matrix units of half precision take at a time.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Triple,
-        stride: Triple = (1, 1, 1),
-        padding: Triple = (0, 0, 0),
-        mid_channels: int | None = None,
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.mid_channels = mid_channels or _matching_width(in_channels, out_channels, kernel_size)
-        self.spatial = nn.Conv3d(
-            in_channels,
-            self.mid_channels,
-            (1, *kernel_size[1:]),
-            stride=(1, *stride[1:]),
-            padding=(0, *padding[1:]),
-            bias=False,
-            device=device,
-            dtype=dtype,
-        )
-        self.norm = nn.BatchNorm3d(self.mid_channels, device=device, dtype=dtype)
-        self.act = nn.ReLU(inplace=True)
-        self.temporal = nn.Conv3d(
-            self.mid_channels,
-            out_channels,
-            (kernel_size[0], 1, 1),
-            stride=(stride[0], 1, 1),
-            padding=(padding[0], 0, 0),
-            bias=False,
-            device=device,
-            dtype=dtype,
-        )
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Start again: Kaiming normal convolutions, a norm that neither scales nor shifts."""
-        _start_kaiming(self.spatial)
-        self.norm.reset_parameters()
-        _start_kaiming(self.temporal)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve over space, normalise and rectify, convolve over time.
-
-        Args:
-            x: `(b, in_channels, t, h, w)`.
-
-        Returns:
-            `(b, out_channels, t', h', w')`, the size that a `Conv3d` of the same arguments gives.
-        """
-        out: Tensor = self.temporal(self.act(self.norm(self.spatial(x))))
-        return out
+    taps, reach = weight.shape[2], dilation[0] * (weight.shape[2] - 1)
+    padded = F.pad(x.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, padding[0], padding[0]))  # b t h w c
+    length = padded.shape[1] - reach
+    seen = [padded.narrow(1, tap * dilation[0], length) for tap in range(taps)]
+    frames = torch.cat(seen, dim=-1).permute(0, 4, 1, 2, 3)  # b (taps c) t' h w
+    folded = weight.transpose(1, 2).flatten(1, 2).unsqueeze(2)  # o (taps c) 1 h w
+    return _by_frame(frames, folded, bias, stride[1:], padding[1:], dilation[1:], 1)
 
 
-def _matching_width(in_channels: int, out_channels: int, kernel_size: Triple) -> int:
-    t, area = kernel_size[0], kernel_size[1] * kernel_size[2]
-    return max(1, in_channels * out_channels * t * area // (in_channels * area + t * out_channels))
-
-
-def _start_kaiming(conv: nn.Conv3d) -> None:
-    # fan_out keeps the size of the gradients on the way back, as ResNets start (He et al. 2015)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
+def _is_half(x: Tensor) -> bool:
+    """Whether products are of 16 bits."""
+    device = x.device.type
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)  # there is none of "meta"
+    return x.dtype in (torch.bfloat16, torch.float16) or (autocast and x.dtype == torch.float32)

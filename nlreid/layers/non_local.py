@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
+from nlreid.layers.conv3d import Conv3d
 from nlreid.layers.pairwise import PAIRWISE
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -67,11 +68,11 @@ class NonLocalBlock(nn.Module):
         self.subsample_order = subsample_order
         self._affinity = PAIRWISE[pairwise]
         self._pool_first = subsample_order == "before"
-        self.theta = nn.Conv3d(channels, inner, 1) if self._affinity.embeds else None
-        self.phi = nn.Conv3d(channels, inner, 1) if self._affinity.embeds else None
-        self.g = nn.Conv3d(channels, inner, 1)
-        self.concat = nn.Conv3d(2 * inner, 1, 1, bias=False) if self._affinity.weighted else None
-        self.out = nn.Conv3d(inner, channels, 1)
+        self.theta = _pointwise(channels, inner) if self._affinity.embeds else None
+        self.phi = _pointwise(channels, inner) if self._affinity.embeds else None
+        self.g = _pointwise(channels, inner)
+        self.concat = _pointwise(2 * inner, 1, bias=False) if self._affinity.weighted else None
+        self.out = _pointwise(inner, channels)
         self.norm = nn.BatchNorm3d(channels)
         self.reset_parameters()
 
@@ -160,6 +161,11 @@ class NonLocalBlock(nn.Module):
                 f"a non-local block with subsample={self.subsample} wants at least (t, h, w) = {least}; "
                 f"got {tuple(x.shape[2:])}: give a larger clip or a smaller subsample"
             )
+
+
+def _pointwise(channels: int, outputs: int, *, bias: bool = True) -> nn.Conv3d:
+    """A 1x1x1 convolution without values: those that torch draws would be drawn again."""
+    return Conv3d(channels, outputs, 1, bias=bias, device="meta").to_empty(device=torch.get_default_device())
 
 
 def _embed(conv: nn.Conv3d | None, x: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nlreid.layers.attention import attend
+
 
 def softmax(q: Tensor, k: Tensor, v: Tensor, scale: float = 1.0) -> Tensor:
     """`softmax_j(scale * q_i . k_j)`, the Gaussian (Eq. 3) and the embedded Gaussian (Eq. 4).
@@ -32,17 +34,16 @@ def softmax(q: Tensor, k: Tensor, v: Tensor, scale: float = 1.0) -> Tensor:
         `(b, n, d)`.
     """
     dtype = torch.promote_types(q.dtype, v.dtype)  # under autocast v may come from a convolution and q from none
-    # One width for all three, or scaled_dot_product_attention silently builds n x m; a multiple of 8 for the
+    # One width for all three, or torch silently builds n x m; a multiple of 8 for the
     # alignment that GPU kernels want. Zeros change no product, and the zero columns of v are cut off again.
     width = -(-max(q.shape[-1], v.shape[-1]) // 8) * 8
-    q, k, v_wide = (_one_head(x.to(dtype), width) for x in (q, k, v))  # b 1 n width
-    y: Tensor = F.scaled_dot_product_attention(q, k, v_wide, scale=scale)  # b 1 n width
-    return y.squeeze(1).narrow(2, 0, v.shape[2])
+    q, k, v_wide = (_widened(x.to(dtype), width) for x in (q, k, v))  # b n width
+    return attend(q, k, v_wide, scale).narrow(2, 0, v.shape[2])
 
 
-def _one_head(x: Tensor, width: int) -> Tensor:
+def _widened(x: Tensor, width: int) -> Tensor:
     padded = F.pad(x, (0, width - x.shape[-1])) if x.shape[-1] < width else x
-    return padded.unsqueeze(1).contiguous()  # b n c -> b 1 n width; a strided view would fall back to n x m
+    return padded.contiguous()  # a strided view would fall back to n x m
 
 
 def softmax_rows(q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 import nlreid
+from nlreid.layers import Conv3d
 
 pytestmark = [pytest.mark.examples, pytest.mark.usefixtures("one_thread")]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -291,7 +292,7 @@ def test_convolutions_that_a_machine_gets_wrong_are_found(network, monkeypatch):
     conv = model.backbone.layer2[0].conv2
     forward = conv.forward
     with monkeypatch.context() as patch:
-        patch.setattr(torch.nn.Conv3d, "forward", lambda self, x: x.new_zeros(()) + forward_in_float32(self, x))
+        patch.setattr(Conv3d, "forward", lambda self, x: x.new_zeros(()) + forward_in_float32(self, x))
         assert network.wrong_convolutions(model, torch.bfloat16) == []
         patch.setattr(conv, "forward", lambda x: forward(x) * (0.5 if torch.is_autocast_enabled("cpu") else 1))
         assert network.wrong_convolutions(model, torch.bfloat16) == ["backbone.layer2.0.conv2"]

@@ -14,7 +14,7 @@ from nlreid.inflation import LAYOUTS, PLANS, inflate_kernel, inflate_state_dict,
 from nlreid.inflation.inflate import build_3d
 from nlreid.inflation.rules import RULES
 from nlreid.inflation.weights import load_inflated, standardise_kernel
-from nlreid.layers.conv3d import SeparableConv3d
+from nlreid.layers.conv_pairs import SeparableConv3d
 
 INHERITING = [name for name, plan in PLANS.items() if plan.inherits]
 

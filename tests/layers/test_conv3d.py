@@ -1,106 +1,129 @@
-"""The split convolutions against single 3D convolutions written out."""
+"""`Conv3d` is `torch.nn.Conv3d`, whichever way it takes: results, gradients, tensors, arguments."""
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from nlreid.layers import FactorisedConv3d, SeparableConv3d
+from nlreid.layers import Conv3d
+from nlreid.layers import conv3d as ways
 
-GEOMETRIES = [
-    # kernel, stride, padding, dilation
-    ((3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
-    ((5, 7, 7), (2, 2, 2), (2, 3, 3), (1, 1, 1)),
-    ((3, 3, 1), (1, 2, 1), (0, 1, 0), (2, 2, 1)),
-    ((2, 1, 3), (2, 1, 3), (0, 0, 2), (1, 1, 2)),
-    ((1, 3, 3), (1, 1, 1), (0, 0, 0), (1, 1, 1)),
-]
+CHANNELS_LAST = torch.channels_last_3d
 
-
-@pytest.fixture(autouse=True)
-def _same_weights_every_run():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
-def clip(channels: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(2, channels, 6, 9, 8, generator=torch.Generator().manual_seed(seed))
+# What the networks have: (kernel, stride, padding), and the way that it takes.
+KERNELS = {
+    "1x1x1": ((1, 1, 1), (1, 1, 1), (0, 0, 0)),
+    "1x1x1, strided": ((1, 1, 1), (1, 2, 2), (0, 0, 0)),
+    "1x1x1, strided in time": ((1, 1, 1), (2, 1, 1), (0, 0, 0)),
+    "1x3x3": ((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    "3x1x1": ((3, 1, 1), (1, 1, 1), (1, 0, 0)),
+    "3x1x1, strided": ((3, 1, 1), (2, 1, 1), (1, 0, 0)),
+    "3x3x3": ((3, 3, 3), (1, 1, 1), (1, 1, 1)),
+    "stem": ((5, 7, 7), (1, 2, 2), (2, 3, 3)),
+}
 
 
-@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation"), GEOMETRIES)
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("bias", [False, True])
-def test_the_pair_starts_as_the_mean_inflation(kernel, stride, padding, dilation, groups, bias):
-    pair = SeparableConv3d(4, 6, kernel, stride, padding, dilation, groups, bias)
-    whole = nn.Conv3d(4, 6, kernel, stride, padding, dilation, groups, bias)
-    with torch.no_grad():
-        whole.weight.copy_(pair.spatial.weight.expand_as(whole.weight) / kernel[0])
-        if bias:
-            nn.init.normal_(pair.spatial.bias)
-            whole.bias.copy_(pair.spatial.bias)
-    torch.testing.assert_close(pair(clip(4)), whole(clip(4)), atol=1e-5, rtol=1e-5)
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation"), GEOMETRIES)
-def test_the_trained_pair_is_the_product_of_its_kernels(kernel, stride, padding, dilation):
-    pair = SeparableConv3d(4, 6, kernel, stride, padding, dilation)
-    nn.init.normal_(pair.temporal.weight)
-    product = torch.einsum("omhw,mit->oithw", pair.spatial.weight[:, :, 0], pair.temporal.weight[..., 0, 0])
-    wanted = F.conv3d(clip(4), product, stride=stride, padding=padding, dilation=dilation)
-    torch.testing.assert_close(pair(clip(4)), wanted, atol=1e-4, rtol=1e-4)
+def triples(low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*[st.integers(low, high)] * 3)
 
 
-def test_groups_divide_space_only():
-    pair = SeparableConv3d(4, 8, (3, 3, 3), groups=4, bias=True)
-    shapes = {name: tuple(value.shape) for name, value in pair.state_dict().items()}
-    assert shapes == {"temporal.weight": (4, 4, 3, 1, 1), "spatial.weight": (8, 1, 1, 3, 3), "spatial.bias": (8,)}
-
-
-@pytest.mark.parametrize(
-    ("in_channels", "out_channels", "kernel", "mid"),
-    [  # the widths of the published 18-layer network
-        (64, 64, (3, 3, 3), 144),
-        (64, 128, (3, 3, 3), 230),
-        (128, 128, (3, 3, 3), 288),
-        (256, 512, (3, 3, 3), 921),
-        (3, 64, (3, 7, 7), 83),
-        (1, 1, (1, 1, 1), 1),
-    ],
+@settings(deadline=None)
+@given(
+    kernel=triples(1, 3),
+    stride=triples(1, 2),
+    padding=triples(0, 1),
+    dilation=triples(1, 2),
+    groups=st.sampled_from([1, 2]),
+    bias=st.booleans(),
+    last=st.booleans(),
+    size=st.tuples(st.integers(1, 3), st.integers(5, 6), st.integers(5, 7), st.integers(5, 6)),
 )
-def test_the_factorised_pair_has_at_most_the_weights_of_the_full_kernel(in_channels, out_channels, kernel, mid):
-    conv = FactorisedConv3d(in_channels, out_channels, kernel, device="meta")
-    assert conv.mid_channels == conv.spatial.out_channels == mid
-    full = nn.Conv3d(in_channels, out_channels, kernel, device="meta").weight.numel()
-    assert conv.spatial.weight.numel() + conv.temporal.weight.numel() <= max(full, 2)
+def test_any_geometry_is_that_of_torch(kernel, stride, padding, dilation, groups, bias, last, size):
+    x = draw(size[0], 4, *size[1:])
+    x = x.contiguous(memory_format=CHANNELS_LAST) if last else x
+    weight, shift = draw(6, 4 // groups, *kernel, seed=1), draw(6, seed=2) if bias else None
+    ours = ways.conv3d(x, weight, shift, stride, padding, dilation, groups)
+    torch.testing.assert_close(ours, F.conv3d(x, weight, shift, stride, padding, dilation, groups))
 
 
-@pytest.mark.parametrize(("kernel", "stride", "padding", "_dilation"), GEOMETRIES)
-def test_the_factorised_pair_written_out(kernel, stride, padding, _dilation):
-    conv = FactorisedConv3d(3, 5, kernel, stride, padding, mid_channels=7).eval()
-    for tensor in (conv.norm.weight, conv.norm.bias, conv.norm.running_mean, conv.norm.running_var):
-        nn.init.uniform_(tensor, 0.5, 1.5)
-    x = F.conv3d(clip(3), conv.spatial.weight, stride=(1, *stride[1:]), padding=(0, *padding[1:]))
-    mean, var, weight, bias = (
-        tensor.view(-1, 1, 1, 1) for tensor in (conv.norm.running_mean, conv.norm.running_var, conv.norm.weight, conv.norm.bias)
-    )
-    x = ((x - mean) / (var + conv.norm.eps).sqrt() * weight + bias).clamp(min=0)
-    wanted = F.conv3d(x, conv.temporal.weight, stride=(stride[0], 1, 1), padding=(padding[0], 0, 0))
-    torch.testing.assert_close(conv(clip(3)), wanted, atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_result_lies_as_the_next_layer_wants_it(kernel, dtype):
+    x = draw(2, 3, 6, 8, 6, dtype=dtype)
+    out = Conv3d(3, 8, *KERNELS[kernel], dtype=dtype)(x)
+    assert out.is_contiguous(memory_format=CHANNELS_LAST)
 
 
-def test_the_children_of_the_factorised_pair():
-    assert [name for name, _ in FactorisedConv3d(3, 5, (3, 3, 3)).named_children()] == [
-        "spatial",
-        "norm",
-        "act",
-        "temporal",
-    ]
+@pytest.mark.parametrize("channels", [3, 64, ways.MATRIX_FROM], ids="{} channels".format)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_gradients_are_those_of_torch(kernel, channels):
+    answers = []
+    for kind in (Conv3d, nn.Conv3d):
+        conv = kind(channels, 8, *KERNELS[kernel], dtype=torch.float64)
+        conv.load_state_dict({"weight": draw(*conv.weight.shape, seed=1), "bias": draw(8, seed=2)})
+        x = draw(2, channels, 4, 8, 6).requires_grad_()
+        out = conv(x)
+        answers.append((out, *torch.autograd.grad((out * draw(*out.shape, seed=3)).sum(), (x, conv.weight, conv.bias))))
+    for ours, theirs in zip(*answers, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("kind", [SeparableConv3d, FactorisedConv3d])
-def test_device_and_type_reach_every_weight(kind):
-    conv = kind(2, 4, (3, 3, 3), device="cpu", dtype=torch.float64)
-    assert all(value.dtype == torch.float64 for value in conv.parameters())
-    assert conv(clip(2).double()).dtype == torch.float64
-    assert all(value.is_meta for value in kind(2, 4, (3, 3, 3), device="meta").parameters())
+@pytest.mark.parametrize("autocast", [False, True], ids=["weights of 16 bits", "autocast"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_half_precision_is_within_its_rounding(kernel, autocast):
+    conv = Conv3d(3, 64, *KERNELS[kernel])
+    x = draw(2, 3, 6, 16, 8, dtype=torch.float32)
+    with torch.no_grad():
+        exact = F.conv3d(x, conv.weight, conv.bias, *KERNELS[kernel][1:])
+        if autocast:
+            with torch.autocast("cpu", torch.bfloat16):
+                rounded = conv(x)
+        else:
+            rounded = conv.bfloat16()(x.bfloat16())
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_single_column_is_written_in_half_precision_too(width):
+    x, weight = draw(2, 256, 2, 4, width, dtype=torch.float32), draw(512, 256, 1, 3, 3, seed=1, dtype=torch.float32) / 48
+    exact = F.conv3d(x, weight, stride=(1, 2, 2), padding=(0, 1, 1))
+    rounded = ways.conv3d(x.bfloat16(), weight.bfloat16(), stride=(1, 2, 2), padding=(0, 1, 1))
+    torch.testing.assert_close(rounded.float(), exact, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_way_copies_what_lies_right(kernel, monkeypatch):
+    seen = []
+    for name in ("conv2d", "conv3d", "linear"):
+        whole = getattr(F, name)
+        monkeypatch.setattr(F, name, lambda x, *rest, whole=whole: seen.append(x.data_ptr()) or whole(x, *rest))
+    x = draw(2, ways.MATRIX_FROM, 4, 8, 6).contiguous(memory_format=CHANNELS_LAST)
+    Conv3d(ways.MATRIX_FROM, 8, *KERNELS[kernel], dtype=torch.float64)(x)
+    assert seen == [x.data_ptr()]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_captured_in_one_graph(kernel):
+    conv = Conv3d(3, 8, *KERNELS[kernel])
+    x = draw(1, 3, 4, 8, 6, dtype=torch.float32)
+    torch.testing.assert_close(torch.compile(conv, backend="eager", fullgraph=True)(x), conv(x))
+
+
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "replicate"}], ids=str)
+def test_other_ways_to_pad_are_torch_s(options):
+    conv, theirs = Conv3d(2, 3, 3, **options), nn.Conv3d(2, 3, 3, **options)
+    theirs.load_state_dict(conv.state_dict())
+    x = draw(1, 2, 4, 5, 6, dtype=torch.float32)
+    torch.testing.assert_close(conv(x), theirs(x))
+
+
+def test_errors_are_torch_s():
+    with pytest.raises(RuntimeError, match="expected input"):
+        Conv3d(2, 3, (1, 3, 3))(draw(1, 4, 4, 5, 6, dtype=torch.float32))

@@ -1,0 +1,70 @@
+"""`optimize_for_inference`: a copy of a model that answers the same, sooner."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from nlreid.errors import InputError
+from nlreid.inflation.backbone import Backbone3d
+from nlreid.models.network import VideoReID
+from nlreid.optimize.folding import fold_norms
+
+Model = TypeVar("Model", VideoReID, Backbone3d)
+DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
+
+
+def optimize_for_inference(model: Model, *, dtype: torch.dtype | None = None, compile: bool = False) -> Model:  # noqa: A002 - torch's word
+    """A copy of a model for inference alone, with the same answers.
+
+    Batch norms are folded into the convolutions and linear layers before them (in residual, separable and non-local blocks, and
+    in heads) wherever nothing else reads what these compute; kernels lie in memory as the network's feature maps do. In
+    float32 embeddings agree with the model's to about 1e-6 of their size.
+
+    >>> import nlreid
+    >>> model = nlreid.create_model("test_r3d_nl", num_classes=3).eval()
+    >>> fast = optimize_for_inference(model)
+    >>> clip = torch.rand(2, 3, 4, 64, 32)
+    >>> torch.allclose(fast(clip).embedding, model(clip).embedding, atol=1e-5)
+    True
+
+    Args:
+        model: A model of `nlreid.create_model`, or a backbone of `nlreid.inflate`; it is left as it is, in whichever mode.
+        dtype: `torch.bfloat16` or `torch.float16` has the backbone compute in half precision, for clips of that type; what it
+            gives, the aggregation over time and the head are float32. By default the type that the model has.
+        compile: Whether `torch.compile` builds the network, at its first batch of each shape: with constant folding and
+            prepacked kernels on a CPU (needs a C++ compiler), as CUDA graphs on a GPU. Pays off where many batches have
+            one shape.
+
+    Returns:
+        The copy, in evaluation mode and without gradients. It can embed, and can neither be trained nor saved.
+
+    Raises:
+        InputError: If `model` or `dtype` is something else.
+    """
+    if not isinstance(model, VideoReID | Backbone3d):
+        raise InputError(f"optimize_for_inference takes a model of nlreid.create_model or nlreid.inflate; got {type(model)}")
+    if dtype not in DTYPES:
+        raise InputError(f"dtype is torch.bfloat16, torch.float16, torch.float32 or None; got {dtype!r}")
+    fast = copy.deepcopy(model).eval().requires_grad_(False)
+    backbone = fast.backbone if isinstance(fast, VideoReID) else fast
+    size = (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride)
+    fold_norms(fast, torch.empty(size, device="meta", dtype=backbone.dtype))
+    if dtype is not None and dtype != backbone.dtype:
+        backbone.to(dtype)
+        backbone.add_module("to_float32", _ToFloat32())
+    fast.to(memory_format=torch.channels_last_3d)
+    if compile:
+        on_cpu = next(fast.parameters()).device.type == "cpu"
+        fast.compile(**({"options": {"freezing": True}} if on_cpu else {"mode": "reduce-overhead"}))
+    return fast
+
+
+class _ToFloat32(nn.Module):
+    """Behind the last layer of half precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.float()

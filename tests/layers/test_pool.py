@@ -1,0 +1,30 @@
+"""`TemporalMaxPool` against the pool of torch."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from nlreid.layers.pool import TemporalMaxPool
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("length", [3, 4, 7])
+@pytest.mark.parametrize("trained", [False, True], ids=["inference", "training"])
+def test_the_pool_of_torch(frames, length, trained):
+    x = torch.randint(0, 3, (2, 3, length, 2, 2), generator=torch.Generator().manual_seed(0)).float()  # with ties
+    x = x.contiguous(memory_format=torch.channels_last_3d).requires_grad_(trained)
+    ours, theirs = TemporalMaxPool(frames)(x), F.max_pool3d(x, (frames, 1, 1))
+    assert torch.equal(ours, theirs)
+    if trained:
+        assert torch.equal(*(torch.autograd.grad(out.square().sum(), x)[0] for out in (ours, theirs)))
+
+
+def test_what_is_no_number_is_kept():
+    x = torch.tensor([1.0, float("nan"), float("nan"), 2.0]).reshape(1, 1, 4, 1, 1)
+    assert TemporalMaxPool(2)(x).isnan().all()
+
+
+def test_too_short_a_clip_is_an_error_in_both_modes():
+    for trained in (False, True):
+        with pytest.raises(RuntimeError):
+            TemporalMaxPool(2)(torch.zeros(1, 1, 1, 1, 1, requires_grad=trained))
