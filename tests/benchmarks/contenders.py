@@ -18,9 +18,15 @@ from nlreid.hub.convert import RECIPES
 from nlreid.inflation.plans import resolve_plan
 
 REFERENCE, PLAIN, OPTIMISED = "reference", "plain", "optimised"
-REFERENCE_HALF, OPTIMISED_HALF = "reference, bfloat16", "optimised, bfloat16"
-TOLERANCE = {PLAIN: 1e-4, OPTIMISED: 1e-4, REFERENCE_HALF: 0.1, OPTIMISED_HALF: 0.1}
+REFERENCE_HALF, PLAIN_HALF, OPTIMISED_HALF = "reference, bfloat16", "plain, bfloat16", "optimised, bfloat16"
+COMPILED = "optimised and compiled, bfloat16"
+HALF_WEIGHTS = (OPTIMISED_HALF, COMPILED)
+TOLERANCE = {
+    **dict.fromkeys((REFERENCE, PLAIN, OPTIMISED), 1e-5),
+    **dict.fromkeys((REFERENCE_HALF, PLAIN_HALF, OPTIMISED_HALF, COMPILED), 0.1),
+}
 """How far from the reference's float32 answer a contender's may lie, relative to its length."""
+Answers = dict[str, Callable[[Tensor], Tensor]]
 
 UPSTREAM = {
     "r3d18.torchvision": torchvision.models.video.r3d_18,
@@ -48,18 +54,18 @@ def optimised(model: nn.Module, **options: Any) -> nn.Module | None:
 
 
 @functools.lru_cache(maxsize=1)
-def inference(name: str) -> dict[str, Callable[[Tensor], Tensor]]:
+def inference(name: str) -> Answers:
     """The contenders of a model, float32 clips to what they answer."""
     model, theirs = ours_and_theirs(name)
     contenders = {
-        REFERENCE: _answering(theirs),
-        PLAIN: _answering(model),
-        REFERENCE_HALF: _autocast(_answering(theirs)),
+        REFERENCE: answering(theirs),
+        PLAIN: answering(model),
+        REFERENCE_HALF: autocast(answering(theirs)),
     }
     for label, dtype in ((OPTIMISED, torch.float32), (OPTIMISED_HALF, torch.bfloat16)):
         faster = optimised(model, dtype=dtype)
         if faster is not None:
-            contenders[label] = _answering(faster)
+            contenders[label] = answering(faster)
     return contenders
 
 
@@ -73,24 +79,31 @@ def pairs_bytes(name: str, clip: tuple[int, ...]) -> float:
     return 3 * 4 * clips * positions**2 / spec.non_local.subsample**2
 
 
-def steps(contenders: dict[str, Callable[[Tensor], Tensor]], clip: Tensor) -> tuple[dict[str, Step], dict[str, str]]:
-    """What to run for each contender that answers right, and what the others answered; each has run once then."""
+def steps(contenders: Answers, clip: Tensor) -> tuple[dict[str, Step], dict[str, str]]:
+    """What to run for each contender that answers right, and by how much the others do not; each has run once then.
+
+    Args:
+        contenders: The first one says what is right.
+        clip: Float32; those whose weights are bfloat16 get it as such.
+    """
     expected: Tensor | None = None
     right: dict[str, Step] = {}
     wrong: dict[str, str] = {}
     for label, contender in contenders.items():
-        clips = clip.bfloat16() if label == OPTIMISED_HALF else clip  # the type of its weights
+        clips = clip.bfloat16() if label in HALF_WEIGHTS else clip
         answer = contender(clips).float()
         expected = answer if expected is None else expected
         error = float((answer - expected).norm() / expected.norm())
-        if error <= TOLERANCE.get(label, 1e-4):
+        if error <= TOLERANCE[label]:
             right[label] = _step(contender, clips)
         else:
             wrong[label] = f"wrong by {error:.1e}"
     return right, wrong
 
 
-def _answering(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def answering(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A network as a function of a clip, in inference mode: to the logits where it has a classifier, else the embedding."""
+
     @torch.inference_mode()
     def answer(clip: Tensor) -> Tensor:
         output = network(clip)
@@ -101,7 +114,9 @@ def _answering(network: nn.Module) -> Callable[[Tensor], Tensor]:
     return answer
 
 
-def _autocast(answer: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def autocast(answer: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same under bfloat16 autocast."""
+
     def answer_in_half(clip: Tensor) -> Tensor:
         with torch.autocast(clip.device.type, torch.bfloat16):
             return answer(clip)

@@ -8,7 +8,7 @@ from benchmarks.contenders import ours_and_theirs
 from benchmarks.markdown import Table
 from benchmarks.measure import apart, available, interleaved, slope
 from benchmarks.memory import peak_mib
-from benchmarks.reference import NonLocal, as_if_trained
+from benchmarks.reference import NonLocal, draw_clips
 from torch import Tensor, nn
 
 import nlreid
@@ -66,8 +66,8 @@ def _measure(kind: str, frames: int, seconds: float) -> Values:
         values = {f"{REFERENCE}, {what}": f"no room: {need / 2**30:,.0f} GiB" for what in ("seconds", "mib")}
     for label in labels:
         values[f"{label}, mib"] = apart("growth", "memory_mib", kind=kind, label=label, frames=frames)
-    x = _input(kind, frames)
-    networks = {label: _network(kind, label) for label in labels}
+    x = input_of(kind, frames)
+    networks = {label: network_of(kind, label) for label in labels}
     with torch.inference_mode():
         answers = [_tensor(network(x)) for network in networks.values()]
         torch.testing.assert_close(answers[0], answers[-1], rtol=1e-3, atol=1e-3 * float(answers[-1].abs().max()))
@@ -77,28 +77,32 @@ def _measure(kind: str, frames: int, seconds: float) -> Values:
 
 def memory_mib(kind: str, label: str, frames: int) -> float:
     """Of one pass in evaluation mode, in this process."""
-    network, x = _network(kind, label), _input(kind, frames)
+    network, x = network_of(kind, label), input_of(kind, frames)
     with torch.inference_mode():
         return peak_mib(lambda: network(x))
 
 
-def _network(kind: str, label: str) -> nn.Module:
+def network_of(kind: str, label: str) -> nn.Module:
+    """The whole network, or one block of it alone, in evaluation mode, with the weights that the other one has."""
     if kind == "network":
         ours, theirs = ours_and_theirs(MODEL)
         return ours if label == OURS else theirs
     torch.manual_seed(0)
-    block = nn.Sequential(nlreid.NonLocalBlock(CHANNELS))
-    as_if_trained(block).eval()
+    block = nlreid.NonLocalBlock(CHANNELS).eval()
+    nn.init.ones_(block.norm.weight)  # else it is the identity
     if label == OURS:
         return block
-    reference = nn.Sequential(NonLocal(CHANNELS)).eval()
+    reference = NonLocal(CHANNELS).eval()
     reference.load_state_dict(block.state_dict())
     return reference
 
 
-def _input(kind: str, frames: int) -> Tensor:
-    shape = (1, 3, frames, *SIZE) if kind == "network" else (1, CHANNELS, frames // 2, SIZE[0] // 8, SIZE[1] // 8)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+def input_of(kind: str, frames: int) -> Tensor:
+    """A clip, or what the block of layer2 sees of it."""
+    if kind == "network":
+        return draw_clips(1, frames, *SIZE, seed=1)
+    generator = torch.Generator().manual_seed(0)
+    return 0.05 * torch.randn(1, CHANNELS, frames // 2, SIZE[0] // 8, SIZE[1] // 8, generator=generator)
 
 
 def _tensor(output: Tensor | nlreid.ReIDOutput) -> Tensor:

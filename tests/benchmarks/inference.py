@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from benchmarks import contenders as who
 from benchmarks import machine
 from benchmarks.cells import Values, measured
 from benchmarks.markdown import Table, share, time_of, times
 from benchmarks.measure import available, interleaved, operations
+from benchmarks.reference import draw_clips
 
 MODELS = ("c2d50", "r3d50", "r3d50_nl.pyslowfast", "r3d50_nl", "r3d50_separable_nl")
 CLIPS, FRAMES, SIZE = (1, 4, 16), (8, 32), (256, 128)
@@ -51,7 +51,7 @@ def _measure(name: str, shape: tuple[int, ...], seconds: float) -> Values:
         for label in (who.REFERENCE, who.REFERENCE_HALF):
             del candidates[label]
             values[label] = NO_ROOM
-    clip = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    clip = draw_clips(shape[0], *shape[2:], seed=1)
     steps, wrong = who.steps(candidates, clip)
     ceilings = {f"matmul, {kind}": machine.matmul(kind) for kind in ("float32", "bfloat16")}
     seconds_of = interleaved(steps | ceilings, seconds, warm=True)

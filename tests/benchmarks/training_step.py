@@ -9,7 +9,7 @@ from benchmarks.cells import Values, measured
 from benchmarks.markdown import Table, part_of, time_of, times
 from benchmarks.measure import apart, interleaved
 from benchmarks.memory import peak_mib
-from benchmarks.reference import Output, as_if_trained, reference_of
+from benchmarks.reference import Output, as_if_trained, draw_clips, reference_of
 
 import nlreid
 
@@ -48,10 +48,10 @@ def tables(quick: bool) -> list[Table]:
     return [(title, ["network", "step, ms", f"times faster (aim {FASTER})", *memory_header], rows)]
 
 
-def trainer(label: str) -> Trainer:
+def trainer(label: str, device: str = "cpu", *, half: bool = False) -> Trainer:
     """A network and its optimiser in training mode; a call moves the weights by a batch and answers the loss before."""
     torch.manual_seed(0)
-    model = as_if_trained(nlreid.create_model(MODEL, num_classes=PERSONS)).train()
+    model = as_if_trained(nlreid.create_model(MODEL, num_classes=PERSONS)).to(device).train()
     model.set_grad_checkpointing(label == SAVING)
     network = reference_of(model) if label == REFERENCE else model
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
@@ -59,9 +59,9 @@ def trainer(label: str) -> Trainer:
 
     def step(clips: torch.Tensor) -> float:
         optimiser.zero_grad(set_to_none=False)  # the memory of gradients stays, and is counted with the weights
-        with torch.autocast("cpu", torch.bfloat16, enabled=label == HALF):
+        with torch.autocast(device, torch.bfloat16, enabled=half or label == HALF):
             output = network(clips)
-        pids = torch.arange(len(clips)) // 2
+        pids = torch.arange(len(clips), device=device) // 2
         loss = criterion(Output(output.embedding.float(), output.logits.float()), pids).total
         loss.backward()
         optimiser.step()
@@ -71,7 +71,7 @@ def trainer(label: str) -> Trainer:
 
 
 def _batch(shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return draw_clips(shape[0], *shape[2:], seed=1)
 
 
 def _seconds(shape: tuple[int, ...], seconds: float) -> Values:

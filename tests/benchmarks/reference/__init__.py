@@ -9,3 +9,4 @@ from .network import Output as Output
 from .network import reference_of as reference_of
 from .non_local import NonLocal as NonLocal
 from .trained import as_if_trained as as_if_trained
+from .trained import draw_clips as draw_clips
