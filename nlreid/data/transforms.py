@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -69,6 +70,36 @@ def normalise(frames: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     clip = rearrange(frames, "t h w c -> c t h w").contiguous().float().div_(255)  # bytes are moved, not floats: a fourth
     shift, scale = (clip.new_tensor(list(values)).view(3, 1, 1, 1) for values in (mean, std))
     return clip.sub_(shift).div_(scale)
+
+
+def byte_values(mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """What `normalise` makes of each value of a byte, for `look_up`.
+
+    Args:
+        mean: Per-channel mean (RGB, on the scale 0..1).
+        std: Per-channel standard deviation (same scale).
+
+    Returns:
+        float32, `(3, 256)`.
+    """
+    grey = torch.arange(256, dtype=torch.uint8).view(1, 1, 256, 1).expand(1, 1, 256, 3)
+    return normalise(grey, mean, std).view(3, 256)
+
+
+def look_up(frames: Tensor, values: Tensor, out: Tensor) -> None:
+    """`normalise`, bit for bit, written into a part of a batch, on one thread.
+
+    Torch would share out among threads what is as large as a clip. Where another thread of the program runs a network, each
+    of the two would have helpers for all processors, which wait for each other.
+
+    Args:
+        frames: uint8 RGB, `(t, h, w, 3)`.
+        values: From `byte_values`.
+        out: float32, `(3, t, h, w)`, contiguous; is written.
+    """
+    bytes_of, floats = frames.numpy(), out.numpy()
+    for channel, table in enumerate(values.numpy()):
+        np.take(table, bytes_of[..., channel], out=floats[channel], mode="clip")  # a byte is always in 0..255
 
 
 def check_statistics(size: Sequence[int], mean: Sequence[float], std: Sequence[float]) -> None:

@@ -17,6 +17,7 @@ from nlreid.errors import DataError, import_extra
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 NumberedFrames = Generator[tuple[int, NDArray[np.uint8]], None, None]
@@ -68,9 +69,10 @@ def _frames_of_file(path: Path) -> NumberedFrames:
     number = 0
     with _open(av, path) as container:
         stream = _video_stream(container, path)
+        reformatter = av.video.reformatter.VideoReformatter()  # of all frames: to begin one takes longer than to use it
         try:
             for number, frame in enumerate(_decode(container, stream), start=1):
-                yield number, _upright(frame)
+                yield number, _upright(frame, reformatter)
         except (av.error.FFmpegError, _BrokenError) as error:
             raise DataError(
                 f"{path}: decoding stopped after frame {number}: {error}; "
@@ -120,8 +122,8 @@ def _decode(container: InputContainer, stream: VideoStream) -> Generator[VideoFr
         raise _BrokenError(f"it ends early: {missing}")
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
-    picture: Any = frame.to_ndarray(format="rgb24")
+def _upright(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    picture: Any = reformatter.reformat(frame, format="rgb24").to_ndarray()
     quarter_turns = round(frame.rotation / 90)  # counterclockwise, as FFmpeg and np.rot90 count
     upright: NDArray[np.uint8] = np.ascontiguousarray(np.rot90(picture, quarter_turns)) if quarter_turns else picture
     return upright

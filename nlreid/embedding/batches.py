@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nlreid.data.clips import dense
 from nlreid.data.tracklet import Tracklet
+from nlreid.data.transforms import byte_values, look_up
 from nlreid.embedding.prefetch import closing_generator
 from nlreid.embedding.track import TrackInfo
 from nlreid.errors import InputError
@@ -31,7 +32,7 @@ class Known:
     camid: int | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Batch:
     """Clips that run together.
 
@@ -39,14 +40,18 @@ class Batch:
         clips: float32, `(b, 3, t, h, w)`.
         rows: Of which tracklet each is, by its place among all, `(b,)`; in rising order.
         begun: The tracklets whose first clip is among them, in order.
+        copied: When `clips` are there, on a device to which they are being copied; None: they are.
     """
 
     clips: Tensor
     rows: list[int]
-    begun: list[Known] = field(default_factory=list)
+    begun: list[Known]
+    copied: torch.cuda.Event | None = None
 
 
-def batches(tracklets: Iterable[Tracklet], spec: ClipSpec, frames: int, batch_size: int) -> Iterator[Batch]:
+def batches(
+    tracklets: Iterable[Tracklet], spec: ClipSpec, frames: int, batch_size: int, *, pinned: bool = False
+) -> Iterator[Batch]:
     """Read tracklets, divide each into consecutive clips, and put clips together, also of several tracklets.
 
     A tracklet is held while its clips are made, and the next is taken when it is no longer held. `tracklets` is closed at
@@ -57,30 +62,37 @@ def batches(tracklets: Iterable[Tracklet], spec: ClipSpec, frames: int, batch_si
         spec: What clips are like.
         frames: Frames of a clip, where that is more than `spec` says.
         batch_size: Clips of a batch; the last one may have fewer.
+        pinned: Whether they are made in pinned memory, for a CUDA device.
 
     Raises:
         InputError: If something is no tracklet, a name comes twice, or only some have labels.
         DataError: If a picture cannot be read.
     """
-    transform = spec.transform()
-    seen = _Seen()
-    clips: list[Tensor] = []
+    seen, values = _Seen(), byte_values(spec.mean, spec.std)
+    clips: list[Tensor] = []  # bytes until they are together: a fourth of what a network wants
     rows: list[int] = []
     begun: list[Known] = []
     with closing_generator(iter(tracklets)) as iterator:
         for tracklet in iterator:
             begun.append(seen.add(tracklet))
             for indices in dense(len(tracklet), max(spec.frames, frames)):
-                clips.append(transform(tracklet.read(indices, spec.size)))  # (3, t, h, w)
+                clips.append(tracklet.read(indices, spec.size))  # (t, h, w, 3)
                 rows.append(seen.count - 1)
                 if len(clips) == batch_size:
-                    batch = Batch(torch.stack(clips), rows, begun)
+                    yield Batch(_together(clips, values, pinned), rows, begun)
                     clips, rows, begun = [], [], []
-                    yield batch
-                    del batch
             del tracklet  # its pictures go before those of the next one come
     if clips:
-        yield Batch(torch.stack(clips), rows, begun)
+        yield Batch(_together(clips, values, pinned), rows, begun)
+
+
+def _together(clips: list[Tensor], values: Tensor, pinned: bool) -> Tensor:
+    """Bytes `(t, h, w, 3)` to floats `(b, 3, t, h, w)`; takes the clips out of their list as it goes."""
+    frames, height, width, channels = clips[0].shape
+    floats = torch.empty(len(clips), channels, frames, height, width, pin_memory=pinned)
+    for place in reversed(range(len(clips))):
+        look_up(clips.pop(), values, out=floats[place])
+    return floats
 
 
 class _Seen:

@@ -15,6 +15,7 @@ from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.batches import Batch, Known, batches, no_tracklets
 from nlreid.embedding.embeddings import Embeddings
 from nlreid.embedding.prefetch import prefetched
+from nlreid.embedding.transfer import Upload
 from nlreid.errors import InputError, whole_number
 from nlreid.hub.progress import counting_bar
 from nlreid.layers.modes import evaluating
@@ -99,13 +100,14 @@ def embed_counted(
     """`embed`, of a model and tracklets that were looked at; `count` is told how many are done, whenever that may change."""
     sums = _Sums()
     count(0)
-    with evaluating(model), torch.inference_mode():
-        made = batches(tracklets, model.clip_spec, model.backbone.min_frames, running.batch_size)
-        with closing(prefetched(made, running.prefetch)) as ready:
-            for batch in ready:
-                sums.add(_run(model, batch.clips, running.autocast), batch)
-                count(batch.rows[-1])  # more of its clips may be to come
-                del batch  # it goes before the next one is waited for
+    parameter = next(model.parameters())
+    upload = Upload(parameter.device, parameter.dtype)
+    made = batches(tracklets, model.clip_spec, model.backbone.min_frames, running.batch_size, pinned=upload.pinned)
+    with evaluating(model), torch.inference_mode(), closing(prefetched(upload.begin(made), running.prefetch)) as ready:
+        for batch in ready:
+            sums.add(_run(model, upload.finish(batch), running.autocast), batch)
+            count(batch.rows[-1])  # more of its clips may be to come
+            del batch  # it goes before the next one is waited for
     if not sums.known:
         raise InputError("there is no tracklet to embed")
     count(len(sums.known))
