@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from nlreid.errors import InputError
+from nlreid.inflation.checkpointing import Recompute, recomputed
 from nlreid.inflation.plans import TemporalPlan
 
 
@@ -32,7 +29,8 @@ class Backbone3d(nn.Sequential):
         stride: How many pixels of a frame become one position of the result.
 
     Attributes:
-        grad_checkpointing: Whether training recomputes each stage instead of keeping its activations.
+        grad_checkpointing: Whether training recomputes activations instead of keeping them.
+        recompute: Which: `"all"` of each stage, or of each block only what is `"cheap"`, see `nlreid.inflation.checkpointing`.
     """
 
     def __init__(
@@ -56,6 +54,7 @@ class Backbone3d(nn.Sequential):
         self.in_channels = in_channels
         self.stride = stride
         self.grad_checkpointing = False
+        self.recompute: Recompute = "all"
 
     @property
     def min_frames(self) -> int:
@@ -76,9 +75,11 @@ class Backbone3d(nn.Sequential):
         """
         self.check(clip)
         x = clip.contiguous(memory_format=torch.channels_last_3d)  # which all layers keep: see nlreid.layers.conv3d
-        for name, step in self._steps():
-            saving = self.grad_checkpointing and self.training and name in self.stage_names
-            x = _checkpointed(step, x) if saving else step(x)
+        if not (self.grad_checkpointing and self.training):
+            features: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return features
+        for modules, saving in self._parts():
+            x = recomputed(modules, x, keep_products=self.recompute == "cheap") if saving else modules[0](x)
         return x
 
     def check(self, clip: Tensor) -> None:
@@ -111,6 +112,23 @@ class Backbone3d(nn.Sequential):
         # from a layer, not from parameters(): the replicas of DataParallel have none
         return next(module.weight.dtype for module in self.modules() if isinstance(module, nn.Conv3d))
 
+    def _parts(self) -> Iterator[tuple[list[nn.Module], bool]]:
+        """What runs, in order and in parts, and whether the backward pass computes a part again."""
+        stem: list[nn.Module] = []
+        begun = False
+        for name, step in self._steps():
+            if not begun and name in self.stage_names:
+                begun = True
+                yield from [(stem, True)] if self.recompute == "cheap" else [([step], False) for step in stem]
+            if not begun:
+                stem.append(step)
+            elif name not in self.stage_names:
+                yield [step], False
+            elif self.recompute == "cheap" and type(step) is nn.Sequential:
+                yield from (([block], True) for block in step)
+            else:
+                yield [step], True
+
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:
         for name, child in self.named_children():
             if any(stage.startswith(f"{name}.") for stage in self.stage_names):
@@ -137,32 +155,3 @@ def insert_after(root: nn.Module, name: str, new_name: str, module: nn.Module) -
         parent.add_module(child, submodule)
         if child == child_name:
             parent.add_module(new_name, module)
-
-
-def _checkpointed(step: nn.Module, x: Tensor) -> Tensor:
-    if torch.compiler.is_compiling():  # the compiler keeps running statistics right itself, and takes no contexts of ours
-        output: Tensor = checkpoint(step, x, use_reentrant=False)
-    else:
-        output = checkpoint(step, x, use_reentrant=False, context_fn=partial(_recompute_contexts, step))
-    return output
-
-
-def _recompute_contexts(step: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _running_statistics_kept(step)
-
-
-@contextmanager
-def _running_statistics_kept(step: nn.Module) -> Iterator[None]:
-    """Running statistics are updated in the forward pass; the recomputation must not update them again."""
-    norms = [module for module in step.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
-    counters = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum, counter in zip(norms, momenta, counters, strict=True):
-            norm.momentum = momentum
-            if counter is not None and norm.num_batches_tracked is not None:
-                norm.num_batches_tracked.copy_(counter)

@@ -68,7 +68,8 @@ def conv3d(
     x = x.contiguous(memory_format=torch.channels_last_3d)
     in_time = kernel[0] > 1 or stride[0] > 1 or padding[0] > 0
     in_space = tuple(kernel[1:]) != (1, 1) or tuple(stride[1:]) != (1, 1) or tuple(padding[1:]) != (0, 0)
-    if not in_time and not in_space and groups == 1 and (x.shape[1] >= MATRIX_FROM or x.is_cuda):
+    pointwise = not in_time and not in_space and groups == 1 and x.shape[2:].numel() > 1
+    if pointwise and (x.shape[1] >= MATRIX_FROM or x.is_cuda):
         return _by_position(x, weight, bias)
     if not in_time:
         return _by_frame(x, weight, bias, stride[1:], padding[1:], dilation[1:], groups)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
+from nlreid.errors import unknown_name
 from nlreid.inflation.backbone import Backbone3d
+from nlreid.inflation.checkpointing import Recompute
 from nlreid.layers.heads import Head, ReIDOutput
 from nlreid.models.spec import ClipSpec, ModelSpec
 
@@ -121,12 +123,22 @@ class VideoReID(nn.Module):
             others = {name for name in self.loaded.missing if not name.startswith("head.classifier.")}
             self.loaded = replace(self.loaded, missing=tuple(sorted(others | fresh)))
 
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute each stage of the backbone in the backward pass instead of keeping its activations.
+    def set_grad_checkpointing(self, enable: bool = True, *, recompute: Recompute = "all") -> None:
+        """Compute activations of the backbone again in the backward pass instead of keeping them.
 
         Results, gradients and running statistics stay the same; training takes less memory and more time.
+
+        Args:
+            enable: `False` keeps them all, as a new model does.
+            recompute: `"all"` of each stage: a forward pass more. `"cheap"`: norms, activations, sums, and the 1 x 1 x 1
+                convolutions that widen, in each block; the costly products are kept (docs/performance.md has both measured).
+
+        Raises:
+            UnknownNameError: If `recompute` is neither.
         """
-        self.backbone.grad_checkpointing = enable
+        if recompute not in get_args(Recompute):
+            raise unknown_name("recompute", recompute, get_args(Recompute))
+        self.backbone.grad_checkpointing, self.backbone.recompute = enable, recompute
 
     def freeze_backbone(self, freeze: bool = True) -> None:
         """Keep the backbone as it is in training: no gradients, and norms and dropout stay in evaluation mode.

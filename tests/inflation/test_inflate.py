@@ -253,11 +253,15 @@ def test_insert_after_renames_nothing():
     assert [name for name, _ in backbone.layer2.named_children()] == ["0", "probe"]
 
 
-def test_checkpointing_changes_neither_results_nor_running_statistics():
-    clip = torch.randn(2, 3, 4, 32, 32)
-    plain = nlreid.inflate(timm.create_model("test_resnet"))
+@pytest.mark.parametrize("recompute", ["all", "cheap"])
+@pytest.mark.parametrize(
+    "family", ["test_resnet", "resnet18d", "seresnext26t_32x4d", "resnest14d", "resnetv2_50", "regnety_002"]
+)
+def test_checkpointing_changes_neither_results_nor_running_statistics(family, recompute):
+    clip = torch.randn(2, 3, 4, 64, 32)
+    plain = nlreid.inflate(timm.create_model(family))
     saving = copy.deepcopy(plain)
-    saving.grad_checkpointing = True
+    saving.grad_checkpointing, saving.recompute = True, recompute
     for backbone in (plain, saving):
         backbone(clip).square().mean().backward()
     for (name, tensor), other in zip(plain.state_dict().items(), saving.state_dict().values(), strict=True):

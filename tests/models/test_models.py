@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import nlreid
+from nlreid.errors import UnknownNameError
 from nlreid.layers.non_local import NonLocalBlock
 from nlreid.models import MODELS, NonLocalSpec, insert_non_local
 from nlreid.models.placement import default_blocks
@@ -134,30 +135,38 @@ def test_models_can_be_made_without_memory():
         assert model(torch.zeros(2, 3, 4, 64, 32)).logits.shape == (2, 3)
 
 
-def test_gradient_checkpointing_compiles():
+@pytest.mark.parametrize("recompute", ["all", "cheap"])
+def test_gradient_checkpointing_compiles(recompute):
     model = nlreid.create_model("test_r3d", num_classes=4, dropout=0.0)
     clip = tiny_clip(model, batch=4)
     model(clip).logits.square().sum().backward()
     expected = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    model.set_grad_checkpointing()
+    model.set_grad_checkpointing(recompute=recompute)
     torch.compile(model, backend="aot_eager")(clip).logits.square().sum().backward()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)
     torch._dynamo.reset()
 
 
-def test_gradient_checkpointing_gives_the_same_gradients():
-    model = nlreid.create_model("test_r3d_nl", num_classes=4, dropout=0.0)
+@pytest.mark.parametrize("recompute", ["all", "cheap"])
+@pytest.mark.parametrize("name", nlreid.list_models("test_*"))
+def test_gradient_checkpointing_gives_the_same_gradients(name, recompute):
+    model = nlreid.create_model(name, num_classes=4, dropout=0.0)
     clip = tiny_clip(model, batch=4)
     gradients = []
     for enable in (False, True):
-        model.set_grad_checkpointing(enable)
+        model.set_grad_checkpointing(enable, recompute=recompute)
         model.zero_grad()
         model(clip).logits.square().sum().backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_gradient_checkpointing_has_two_kinds():
+    with pytest.raises(UnknownNameError, match="all, cheap"):
+        nlreid.create_model("test_r3d").set_grad_checkpointing(recompute="some")
 
 
 def test_with_one_frame_the_frame_networks_are_image_networks():
