@@ -26,9 +26,9 @@ def resize(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if tuple(frames.shape[1:3]) == tuple(size):
         return frames
-    channels_first = rearrange(frames, "t h w c -> t c h w")
+    channels_first = frames.permute(0, 3, 1, 2)  # t c h w; of a small picture, einops' reading of a pattern shows
     resized: Tensor = F.resize(channels_first, list(size), antialias=True)
-    return rearrange(resized, "t c h w -> t h w c")
+    return resized.permute(0, 2, 3, 1)  # t h w c
 
 
 def resize_all(frames: Tensor | Sequence[Tensor], size: tuple[int, int]) -> Tensor:

@@ -163,6 +163,23 @@ arguments = ["--model", "test_c2d", "--batch-size", "2", "--device", "cpu", "--q
 sys.exit(nlreid.cli.main(["embed", str(folder / "people"), "-o", str(folder / "out"), *arguments]))
 """
 
+READ_AND_WAIT = """
+import signal, sys
+from pathlib import Path
+import nlreid, nlreid.cli
+
+def wait(*_arguments):  # in the thread that reads ahead
+    print("ready", flush=True)
+    while True:
+        pass
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+folder = Path(sys.argv[1])
+nlreid.Tracklet.read = wait
+arguments = ["--model", "test_c2d", "--device", "cpu", "--quiet"]
+sys.exit(nlreid.cli.main(["embed", str(folder / "people"), "-o", str(folder / "out"), *arguments]))
+"""
+
 SAVE_AND_WAIT = """
 import os, signal, sys
 from pathlib import Path
@@ -180,7 +197,7 @@ sys.exit(nlreid.cli.main(["embed", str(folder / "people"), "-o", str(folder / "o
 """
 
 
-@pytest.mark.parametrize("program", [EMBED_AND_WAIT, SAVE_AND_WAIT], ids=["embedding", "writing"])
+@pytest.mark.parametrize("program", [READ_AND_WAIT, EMBED_AND_WAIT, SAVE_AND_WAIT], ids=["reading", "embedding", "writing"])
 def test_an_interrupted_process_leaves_nothing_new(street, program):
     street.people()
     (street.folder / "out").write_bytes(b"old")
