@@ -12,7 +12,7 @@ from nlreid.inflation.inflate import build_3d, draw_kernels, inflate
 from nlreid.inflation.plans import resolve_plan
 from nlreid.layers.aggregate import create_aggregate
 from nlreid.layers.heads import HEADS, BottleneckHead, Head, LinearHead
-from nlreid.models.backbone2d import create_2d, create_2d_without_values
+from nlreid.models.backbone2d import create_2d_without_kernels, create_2d_without_values
 from nlreid.models.network import VideoReID
 from nlreid.models.placement import insert_non_local
 from nlreid.models.spec import ModelSpec
@@ -67,7 +67,7 @@ def _backbone(spec: ModelSpec, values: Values | nn.Module) -> Backbone3d:
         return inflate(values, plan, spec.init)
     if values == "awaited":
         return build_3d(create_2d_without_values(spec.backbone, spec.width), plan)
-    model2d = create_2d(spec.backbone, spec.width)
+    model2d = create_2d_without_kernels(spec.backbone, spec.width)
     backbone = build_3d(model2d, plan)
     draw_kernels(backbone, model2d.state_dict())
     return backbone

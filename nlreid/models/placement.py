@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nlreid.errors import InputError
 from nlreid.inflation.backbone import Backbone3d, insert_after
@@ -57,15 +58,18 @@ def insert_non_local(backbone: Backbone3d, spec: NonLocalSpec) -> Backbone3d:
     """
     names = [_blocks_of(backbone, holder) for holder in backbone.block_holders]
     blocks = _checked(spec.blocks, [len(stage) for stage in names])
-    for stage, indices in enumerate(blocks):
+    places: dict[str, str] = {}  # the residual blocks, and what is to stand behind each
+    for holder, stage, indices in zip(backbone.block_holders, names, blocks, strict=False):
         for index in indices:
-            holder, new_name = backbone.block_holders[stage], f"non_local_{index}"
-            if new_name in dict(backbone.get_submodule(holder).named_children()):
-                raise InputError(f"{holder}.{new_name} stands there already")
-            after = f"{holder}.{names[stage][index]}"
-            block = _block(_output_channels(backbone, after), spec)
-            block.to(next(backbone.parameters()).device, backbone.dtype).train(backbone.training)
-            insert_after(backbone, after, new_name, block)
+            if f"non_local_{index}" in dict(backbone.get_submodule(holder).named_children()):
+                raise InputError(f"{holder}.non_local_{index} stands there already")
+            places[f"{holder}.{stage[index]}"] = f"non_local_{index}"
+    channels = _output_channels(backbone, places)
+    device = next(backbone.parameters()).device
+    for after, name in places.items():
+        with torch.device(device):  # made where it stands: one without memory costs none
+            block = _block(channels[after], spec)
+        insert_after(backbone, after, name, block.to(backbone.dtype).train(backbone.training))
     return backbone
 
 
@@ -98,20 +102,29 @@ def _checked(blocks: tuple[tuple[int, ...], ...] | None, depths: list[int]) -> t
     return blocks
 
 
-def _output_channels(backbone: Backbone3d, name: str) -> int:
-    seen: list[int] = []
-    handle = backbone.get_submodule(name).register_forward_hook(lambda _m, _x, out: seen.append(out.shape[1]))
-    state = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}
-    shapes = {tensor: value.detach().to("meta") for tensor, value in state.items()}
-    clip = torch.empty(
+def _output_channels(backbone: Backbone3d, names: Collection[str]) -> dict[str, int]:
+    """How many channels come out of some modules, by name: the network runs once, of shapes alone, as far as they stand."""
+    seen: dict[str, int] = {}
+
+    def noted(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        return lambda _module, _inputs, output: seen.update({name: output.shape[1]})
+
+    handles = [backbone.get_submodule(name).register_forward_hook(noted(name)) for name in names]
+    x = torch.empty(
         (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride), device="meta", dtype=backbone.dtype
     )
     try:
         with torch.no_grad(), evaluating(backbone):
-            torch.func.functional_call(backbone, shapes, (clip,))  # of shapes alone: nothing is computed
+            for child in backbone.children():
+                if len(seen) == len(names):
+                    break
+                state = {**dict(child.named_parameters()), **dict(child.named_buffers())}
+                shapes = {name: tensor.detach().to("meta") for name, tensor in state.items()}
+                x = torch.func.functional_call(child, shapes, (x,))
     finally:
-        handle.remove()
-    return seen[0]
+        for handle in handles:
+            handle.remove()
+    return seen
 
 
 def _block(channels: int, spec: NonLocalSpec) -> NonLocalBlock:

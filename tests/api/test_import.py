@@ -1,0 +1,19 @@
+"""What `import nlreid` costs a user: no package that is not a dependency is imported before it is needed."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+import timm
+before = set(sys.modules)
+import nlreid
+print(*{name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))
+"""
+
+
+def test_the_extras_and_what_is_heavy_are_imported_where_they_are_needed():
+    brought = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout.split()
+    assert "nlreid" in brought
+    # timm has imported the others; what torchvision and the Hub's client import late is small
+    assert set(brought) <= {"nlreid", "einops", "numpy", "torchvision", "huggingface_hub"}
