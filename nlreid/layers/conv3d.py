@@ -64,6 +64,9 @@ def conv3d(
     Returns:
         `(b, o, t', h', w')`, in memory as `channels_last_3d` where torch computes so (not in float64 on the CPU).
     """
+    if _loses_its_column(x, weight, stride[2], padding[2], dilation[2]):
+        wider = F.pad(x, (0, stride[2]))  # two columns are right
+        return conv3d(wider, weight, bias, stride, padding, dilation, groups)[..., :1]
     kernel = weight.shape[2:]
     x = x.contiguous(memory_format=torch.channels_last_3d)
     in_time = kernel[0] > 1 or stride[0] > 1 or padding[0] > 0
@@ -97,14 +100,7 @@ def _by_frame(
 ) -> Tensor:
     """1 x h x w: a 2D convolution over the frames of all clips."""
     frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
-    reach = dilation[1] * (weight.shape[4] - 1) + 1 - 2 * padding[1]
-    narrow = stride[1] > 1 and x.shape[4] - reach < stride[1] and x.device.type == "cpu" and _is_half(x)
-    if (
-        narrow
-    ):  # of a column alone oneDNN leaves parts unwritten with some kernels (docs/known_limits.md): a second one is asked for
-        frames = F.pad(frames, (0, stride[1]))
     out = F.conv2d(frames, weight.squeeze(2), bias, stride, padding, dilation, groups)
-    out = out[..., :1] if narrow else out
     return out.view(x.shape[0], x.shape[2], *out.shape[1:]).transpose(1, 2)  # b o t h' w'
 
 
@@ -133,6 +129,12 @@ def _with_time_as_channels(
     frames = torch.cat(seen, dim=-1).permute(0, 4, 1, 2, 3)  # b (taps c) t' h w
     folded = weight.transpose(1, 2).flatten(1, 2).unsqueeze(2)  # o (taps c) 1 h w
     return _by_frame(frames, folded, bias, stride[1:], padding[1:], dilation[1:], 1)
+
+
+def _loses_its_column(x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> bool:
+    """Whether the result is one column of 16 bits on a CPU, parts of which oneDNN can leave unwritten (docs/known_limits.md)."""
+    steps = x.shape[4] + 2 * padding - dilation * (weight.shape[4] - 1) - 1
+    return stride > 1 and 0 <= steps < stride and x.device.type == "cpu" and _is_half(x)
 
 
 def _is_half(x: Tensor) -> bool:
