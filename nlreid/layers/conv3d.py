@@ -132,7 +132,7 @@ def _with_time_as_channels(
 
 
 def _loses_its_column(x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> bool:
-    """Whether the result is one column of 16 bits on a CPU, parts of which oneDNN can leave unwritten (docs/known_limits.md)."""
+    """Whether one column of 16 bits comes out on a CPU, parts of which oneDNN can leave unwritten (docs/known_limits.md)."""
     steps = x.shape[4] + 2 * padding - dilation * (weight.shape[4] - 1) - 1
     return stride > 1 and 0 <= steps < stride and x.device.type == "cpu" and _is_half(x)
 
