@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torchvision
@@ -47,26 +45,17 @@ def ours_and_theirs(name: str) -> tuple[nn.Module, nn.Module]:
     return model, theirs
 
 
-def optimised(model: nn.Module, **options: Any) -> nn.Module | None:
-    """`nlreid.optimize_for_inference` of a copy; None where this version of the library has none."""
-    optimise = getattr(nlreid, "optimize_for_inference", None)
-    return None if optimise is None else optimise(copy.deepcopy(model), **options)
-
-
 @functools.lru_cache(maxsize=1)
 def inference(name: str) -> Answers:
     """The contenders of a model, float32 clips to what they answer."""
     model, theirs = ours_and_theirs(name)
-    contenders = {
+    return {
         REFERENCE: answering(theirs),
         PLAIN: answering(model),
+        OPTIMISED: answering(nlreid.optimize_for_inference(model)),
         REFERENCE_HALF: autocast(answering(theirs)),
+        OPTIMISED_HALF: answering(nlreid.optimize_for_inference(model, dtype=torch.bfloat16)),
     }
-    for label, dtype in ((OPTIMISED, torch.float32), (OPTIMISED_HALF, torch.bfloat16)):
-        faster = optimised(model, dtype=dtype)
-        if faster is not None:
-            contenders[label] = answering(faster)
-    return contenders
 
 
 def pairs_bytes(name: str, clip: tuple[int, ...]) -> float:

@@ -16,6 +16,8 @@ from benchmarks.reference import draw_clips
 from benchmarks.training_step import MODEL, PLAIN, REFERENCE, SAVING, trainer
 from torch import Tensor, nn
 
+import nlreid
+
 DEVICE = "cuda"
 MODELS = ("r3d50", "r3d50_nl.pyslowfast", "r3d50_nl", "r3d50_separable_nl")
 CLIP = (3, 8, 256, 128)
@@ -57,9 +59,8 @@ def _inference(name: str, seconds: float) -> Values:
         who.PLAIN_HALF: who.autocast(who.answering(model)),
     }
     for label, compiled in ((who.OPTIMISED_HALF, False), (who.COMPILED, True)):
-        faster = who.optimised(model, dtype=torch.bfloat16, compile=compiled)
-        if faster is not None:
-            candidates[label] = who.answering(faster)
+        faster = nlreid.optimize_for_inference(model, dtype=torch.bfloat16, compile=compiled)
+        candidates[label] = who.answering(faster)
     clip = draw_clips(CLIPS, *CLIP[1:], seed=1).to(DEVICE)
     steps, wrong = who.steps(candidates, clip)
     del steps[who.REFERENCE]
