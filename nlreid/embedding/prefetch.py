@@ -29,7 +29,7 @@ def prefetched(items: Iterable[T], ahead: int) -> Generator[T, None, None]:
     However this generator ends (after the last item, by an error of either side, by Ctrl-C, by `close`), the thread has
     ended too when it returns. It may finish the item that it makes; if that takes longer than `GRACE`, as where a video is
     decoded until the next person has passed, it is interrupted as Ctrl-C interrupts a program: between two steps of Python,
-    by an exception, here a `GeneratorExit`.
+    by an exception, here a `GeneratorExit`. A step that never ends, outside of Python, is waited for.
 
     >>> list(prefetched(iter("abc"), 2))
     ['a', 'b', 'c']
@@ -104,7 +104,7 @@ class _Producer(Generic[T]):
         self._room.release()  # where it waits for room, it wakes
         self._thread.join(GRACE)
         with self._lock:
-            if self._interruptible:
+            if self._interruptible and self._thread.is_alive():  # the number of a dead one may be another's
                 _raise_in(self._thread.ident, _EndedError)
         self._thread.join()
         self._error = None
