@@ -20,7 +20,7 @@ def main() -> int:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
     from benchmarks import cells, machine, markdown
 
-    cells.configure(given.keep, given.only)
+    cells.configure(given.keep, given.only, quick=given.quick)
     parts = [markdown.table("Machine", ["what", "how much"], machine.facts())]
     for name in given.tables or TABLES:
         for title, header, rows in importlib.import_module(f"benchmarks.{name}").tables(given.quick):

@@ -17,16 +17,19 @@ class Cells:
     Args:
         file: JSON lines, one a measurement; None keeps nothing.
         only: Shell-style pattern of the names to measure now; of the others, those that are kept are shown.
+        prefix: Of the names in the file, so that hasty measurements do not stand for thorough ones.
     """
 
-    def __init__(self, file: Path | None = None, only: str = "*") -> None:
+    def __init__(self, file: Path | None = None, only: str = "*", prefix: str = "") -> None:
         self.only = only
+        self._prefix = prefix
         self._file = file
         self._values: dict[str, Values] = {}
         if file is not None and file.exists():
             for line in file.read_text().splitlines():
                 entry = json.loads(line)
-                self._values[entry["cell"]] = entry["values"]
+                if entry["cell"].startswith(prefix):
+                    self._values[entry["cell"].removeprefix(prefix)] = entry["values"]
 
     def get(self, name: str, measurement: Callable[[], Values]) -> Values | None:
         """What is kept under the name, or else measured now; None where `only` leaves it out."""
@@ -37,17 +40,17 @@ class Cells:
             self._values[name] = measurement()
             if self._file is not None:
                 with self._file.open("a") as file:
-                    file.write(json.dumps({"cell": name, "values": self._values[name]}) + "\n")
+                    file.write(json.dumps({"cell": self._prefix + name, "values": self._values[name]}) + "\n")
         return self._values[name]
 
 
 _current = Cells()
 
 
-def configure(file: Path | None, only: str) -> None:
+def configure(file: Path | None, only: str, *, quick: bool) -> None:
     """Say, for this run, where measurements are kept and which are made."""
     global _current
-    _current = Cells(file, only)
+    _current = Cells(file, only, "quick/" if quick else "")
 
 
 def measured(name: str, measurement: Callable[[], Values]) -> Values | None:
