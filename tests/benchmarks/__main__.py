@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-TABLES = ("parts", "inference", "training_step", "growth", "pipeline", "imports", "gpu")
+TABLES = ("parts", "inference", "versions", "training_step", "growth", "pipeline", "imports", "gpu")
 
 
 def main() -> int:
