@@ -25,6 +25,7 @@ from nlreid.data.tracklet import Tracklet
 from nlreid.data.whole_file import check_writable
 from nlreid.embedding import embed
 from nlreid.models import VideoReID
+from nlreid.optimize import optimize_for_inference
 
 
 def add_parser(commands: Any) -> None:
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_has_tracks(arguments.source, arguments.tracks)
     device = resolve_device(device_name(arguments))
     tracks = read_track_file(arguments) if arguments.tracks else None
-    model = make_model(arguments)
+    model = optimize_for_inference(make_model(arguments))
     report = CropReport()
     tracklets = _tracklets(arguments, tracks, model, report)
     people = embed(
