@@ -13,7 +13,7 @@ from benchmarks.cells import Values, measured
 from benchmarks.markdown import Table, part_of, share, time_of, times
 from benchmarks.measure import Step, interleaved, operations
 from benchmarks.reference import draw_clips
-from benchmarks.training_step import MODEL, PLAIN, REFERENCE, SAVING, trainer
+from benchmarks.training_step import CHEAP, MODEL, PLAIN, REFERENCE, SAVING, trainer
 from torch import Tensor, nn
 
 import nlreid
@@ -73,7 +73,7 @@ def _inference(name: str, seconds: float) -> Values:
 def _training_table(sizes: tuple[int, ...], seconds: float) -> Table:
     """Each network at the paper's 128 clips, or at half of them, and half again, where that does not fit."""
     rows = []
-    for label in (REFERENCE, PLAIN, SAVING):
+    for label in (REFERENCE, PLAIN, CHEAP, SAVING):
         for clips in sizes:
             values = measured(f"gpu/training/{label}/{clips}", partial(_training, label, clips, seconds))
             if values is None:
