@@ -93,14 +93,14 @@ def draw_kernels(backbone: Backbone3d, source: Mapping[str, Tensor]) -> None:
 
     Args:
         backbone: As `build_3d` made it.
-        source: The state dict of its freshly made 2D network.
+        source: The state dict of its freshly made 2D network; of its kernels the first row alone is looked at.
     """
     own_start = {id(module.temporal) for module in backbone.modules() if isinstance(module, SeparableConv3d)}
     for name, module in backbone.named_modules():
         if not isinstance(module, nn.Conv3d) or id(module) in own_start:
             continue
         kernel = source.get(f"{name}.weight")
-        if kernel is not None and not kernel.is_meta and not kernel.any():
+        if kernel is not None and not kernel.is_meta and not kernel[:1].any():  # no row of drawn ones is
             nn.init.zeros_(module.weight)
         else:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
