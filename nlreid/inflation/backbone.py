@@ -30,7 +30,7 @@ class Backbone3d(nn.Sequential):
 
     Attributes:
         grad_checkpointing: Whether training recomputes activations instead of keeping them.
-        recompute: Which: `"all"` of each stage, or of each block only what is `"cheap"`, see `nlreid.inflation.checkpointing`.
+        recompute: Which: `"all"` of each block, or only what is `"cheap"`, see `nlreid.inflation.checkpointing`.
     """
 
     def __init__(
@@ -113,21 +113,16 @@ class Backbone3d(nn.Sequential):
         return next(module.weight.dtype for module in self.modules() if isinstance(module, nn.Conv3d))
 
     def _parts(self) -> Iterator[tuple[list[nn.Module], bool]]:
-        """What runs, in order and in parts, and whether the backward pass computes a part again."""
-        stem: list[nn.Module] = []
-        begun = False
-        for name, step in self._steps():
-            if not begun and name in self.stage_names:
-                begun = True
-                yield from [(stem, True)] if self.recompute == "cheap" else [([step], False) for step in stem]
-            if not begun:
-                stem.append(step)
-            elif name not in self.stage_names:
-                yield [step], False
-            elif self.recompute == "cheap" and type(step) is nn.Sequential:
-                yield from (([block], True) for block in step)
-            else:
-                yield [step], True
+        """What runs, in order and in parts, and whether the backward pass computes a part again: the stem, and each block.
+
+        Blocks, not stages: the first stage alone has half of the activations.
+        """
+        steps = list(self._steps())
+        first = next(place for place, (name, _) in enumerate(steps) if name in self.stage_names)
+        yield [step for _, step in steps[:first]], True
+        for name, step in steps[first:]:
+            inside = list(step) if type(step) is nn.Sequential else [step]  # of other kinds of stages, all at once
+            yield from (([part], name in self.stage_names) for part in inside)
 
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:
         for name, child in self.named_children():

@@ -130,8 +130,9 @@ class VideoReID(nn.Module):
 
         Args:
             enable: `False` keeps them all, as a new model does.
-            recompute: `"all"` of each stage: a forward pass more. `"cheap"`: norms, activations, sums, and the 1 x 1 x 1
-                convolutions that widen, in each block; the costly products are kept (docs/performance.md has both measured).
+            recompute: `"all"`: each block keeps what enters it, at the cost of a forward pass. `"cheap"`: the costly products
+                are kept, and norms, activations, sums and the 1 x 1 x 1 convolutions that widen are computed again.
+                docs/performance.md has both measured.
 
         Raises:
             UnknownNameError: If `recompute` is neither.

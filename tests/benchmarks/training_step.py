@@ -29,7 +29,7 @@ def tables(quick: bool) -> list[Table]:
     """A row a contender."""
     shape = QUICK_SHAPE if quick else SHAPE
     size = "x".join(str(side) for side in (shape[0], *shape[2:]))
-    seconds = measured(f"training_step/seconds/{size}", lambda: _seconds(shape, 5 if quick else 120)) or {}
+    seconds = measured(f"training_step/seconds/{size}", lambda: _seconds(shape, 5 if quick else 60)) or {}
     memory = {
         label: measured(f"training_step/memory/{label}/{size}", lambda label=label: _memory(label, shape)) or {}
         for label in LABELS

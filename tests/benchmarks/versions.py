@@ -38,7 +38,7 @@ def tables(quick: bool) -> list[Table]:
     """A row a version."""
     shape = (1, 3, 8, 128, 64) if quick else (4, 3, 8, 256, 128)
     size = "x".join(str(side) for side in (shape[0], *shape[2:]))
-    values = measured(f"versions/{size}", lambda: _measure(shape, 5 if quick else 60)) or {}
+    values = measured(f"versions/{size}", lambda: _measure(shape, 5 if quick else 30)) or {}
     rows, before = [], None
     for label in STEPS:
         seconds = values.get(label)
