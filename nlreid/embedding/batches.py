@@ -89,7 +89,8 @@ def batches(
 def _together(clips: list[Tensor], values: Tensor, pinned: bool) -> Tensor:
     """Bytes `(t, h, w, 3)` to floats `(b, 3, t, h, w)`; takes the clips out of their list as it goes."""
     frames, height, width, channels = clips[0].shape
-    floats = torch.empty(len(clips), channels, frames, height, width, pin_memory=pinned)
+    shape = (len(clips), channels, frames, height, width)
+    floats = torch.empty(shape, dtype=torch.float32, device="cpu", pin_memory=pinned)  # whatever torch's defaults are
     for place in reversed(range(len(clips))):
         look_up(clips.pop(), values, out=floats[place])
     return floats

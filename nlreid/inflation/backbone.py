@@ -121,7 +121,8 @@ class Backbone3d(nn.Sequential):
         first = next(place for place, (name, _) in enumerate(steps) if name in self.stage_names)
         yield [step for _, step in steps[:first]], True
         for name, step in steps[first:]:
-            inside = list(step) if type(step) is nn.Sequential else [step]  # of other kinds of stages, all at once
+            hooked = step._forward_hooks or step._forward_pre_hooks
+            inside = list(step.children()) if type(step) is nn.Sequential and not hooked else [step]
             yield from (([part], name in self.stage_names) for part in inside)
 
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:

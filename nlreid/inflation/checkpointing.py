@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts, noop_context_fn
 
 Recompute = Literal["all", "cheap"]
@@ -52,15 +52,24 @@ def _selective() -> Contexts:
 
 def _once_counted(contexts: Callable[[], Contexts], modules: Sequence[nn.Module]) -> Contexts:
     first, again = contexts()
-    return first, _both(_running_statistics_kept(modules), again)  # the repetition begins inside
+    return first, _Again(modules, again)
 
 
-@contextmanager
-def _both(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context)
-        yield
+class _Again:
+    """What surrounds a repetition; it can be entered again, for a second backward pass."""
+
+    def __init__(self, modules: Sequence[nn.Module], inner: AbstractContextManager[Any]) -> None:
+        self._modules, self._inner = modules, inner
+        self._stacks: list[ExitStack] = []
+
+    def __enter__(self) -> None:
+        stack = ExitStack()
+        stack.enter_context(_running_statistics_kept(self._modules))  # outside of the other, which watches what is computed
+        stack.enter_context(self._inner)
+        self._stacks.append(stack)
+
+    def __exit__(self, *error: Any) -> None:
+        self._stacks.pop().__exit__(*error)
 
 
 def _policy(_ctx: Any, op: Any, *args: Any, **_kwargs: Any) -> CheckpointPolicy:
@@ -82,7 +91,7 @@ def _policy(_ctx: Any, op: Any, *args: Any, **_kwargs: Any) -> CheckpointPolicy:
 def _running_statistics_kept(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Running statistics are updated in the forward pass; the recomputation must not update them again."""
     inside = (part for module in modules for part in module.modules())
-    norms = [part for part in inside if isinstance(part, _BatchNorm) and part.track_running_stats]
+    norms = [part for part in inside if isinstance(part, _NormBase) and part.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     counters = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
     for norm in norms:

@@ -72,9 +72,13 @@ def attention_gradients(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, scale: fl
     Returns:
         Gradients of q, k and v.
     """
-    of_q, of_k, of_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-    rows = min(q.shape[1], max(1, ENTRIES // k.shape[1]))
+    if q.dtype == torch.float16:  # whose products overflow where those of a scaled loss meet large values
+        wider = attention_gradients(q.float(), k.float(), v.float(), grad.float(), scale)
+        return wider[0].half(), wider[1].half(), wider[2].half()
     wide = torch.promote_types(q.dtype, torch.float32)  # a product of 16 bits would be rounded before the exponential
+    of_q = torch.empty_like(q)
+    of_k, of_v = (torch.zeros_like(x, dtype=wide) for x in (k, v))  # sums of many blocks, which would stall in 16 bits
+    rows = min(q.shape[1], max(1, ENTRIES // k.shape[1]))
     affinity, change = (q.new_empty((rows, k.shape[1]), dtype=kind) for kind in (wide, q.dtype))
     for clip in range(q.shape[0]):
         keys = k[clip].to(wide)
@@ -84,12 +88,12 @@ def attention_gradients(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, scale: fl
             p = torch.mm(queries.to(wide), keys.mT, out=affinity[: len(queries)])
             p = torch.softmax(p.mul_(scale), dim=1, out=p)  # rows x m
             p = torch.threshold_(p, NOTHING, 0.0).to(q.dtype)
-            of_v[clip].addmm_(p.mT, given)
+            of_v[clip] += p.mT @ given
             s = torch.mm(given, v[clip].mT, out=change[: len(queries)])
             s = torch.ops.aten._softmax_backward_data(s, p, 1, q.dtype)
             torch.mm(s, k[clip], out=of_q[clip, some])
-            of_k[clip].addmm_(s.mT, queries)
-    return of_q.mul_(scale), of_k.mul_(scale), of_v
+            of_k[clip] += s.mT @ queries
+    return of_q.mul_(scale), of_k.mul_(scale).to(k.dtype), of_v.to(v.dtype)
 
 
 @attention_gradients.register_fake

@@ -140,5 +140,6 @@ def _loses_its_column(x: Tensor, weight: Tensor, stride: int, padding: int, dila
 def _is_half(x: Tensor) -> bool:
     """Whether products are of 16 bits."""
     device = x.device.type
-    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)  # there is none of "meta"
-    return x.dtype in (torch.bfloat16, torch.float16) or (autocast and x.dtype == torch.float32)
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):  # there is none of "meta"
+        return x.dtype in (torch.float32, torch.get_autocast_dtype(device))
+    return x.dtype in (torch.bfloat16, torch.float16)

@@ -27,7 +27,7 @@ class TemporalMaxPool(nn.MaxPool3d):
         learns = (
             input.requires_grad and torch.is_grad_enabled()
         )  # where frames are equal, the pool's gradient goes to the first
-        if learns or input.shape[2] < self.frames:
+        if learns or input.ndim != 5 or input.shape[2] < self.frames:
             pooled: Tensor = super().forward(input)
             return pooled
         end = input.shape[2] // self.frames * self.frames

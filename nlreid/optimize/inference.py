@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nlreid.errors import InputError
 from nlreid.inflation.backbone import Backbone3d
 from nlreid.models.network import VideoReID
+from nlreid.models.placement import non_local_blocks
 from nlreid.optimize.folding import fold_norms
 
 Model = TypeVar("Model", VideoReID, Backbone3d)
@@ -40,7 +41,8 @@ def optimize_for_inference(model: Model, *, dtype: torch.dtype | None = None, co
             one shape.
 
     Returns:
-        The copy, in evaluation mode and without gradients. It can embed, and can neither be trained nor saved.
+        The copy, in evaluation mode and without gradients. It embeds; it is not for training, and cannot be saved. Compiled
+        for a GPU, it gives each answer in the same memory: copy one that is to outlive the next call, as `embed` does.
 
     Raises:
         InputError: If `model` or `dtype` is something else.
@@ -49,14 +51,20 @@ def optimize_for_inference(model: Model, *, dtype: torch.dtype | None = None, co
         raise InputError(f"optimize_for_inference takes a model of nlreid.create_model or nlreid.inflate; got {type(model)}")
     if dtype not in DTYPES:
         raise InputError(f"dtype is torch.bfloat16, torch.float16, torch.float32 or None; got {dtype!r}")
-    fast = copy.deepcopy(model).eval().requires_grad_(False)
+    fast: Model = copy.deepcopy(model)
+    fast.eval().requires_grad_(False)
     backbone = fast.backbone if isinstance(fast, VideoReID) else fast
-    size = (1, backbone.in_channels, backbone.min_frames, backbone.stride, backbone.stride)
-    fold_norms(fast, torch.empty(size, device="meta", dtype=backbone.dtype))
-    if dtype is not None and dtype != backbone.dtype:
+    side = backbone.stride * max([1, *(block.subsample for block in non_local_blocks(fast).values())])
+    clip = torch.empty((1, backbone.in_channels, backbone.min_frames, side, side), device="meta", dtype=backbone.dtype)
+    fold_norms(fast, clip)
+    if dtype is not None:
+        fast.float()
+    if dtype in (torch.bfloat16, torch.float16):
         backbone.to(dtype)
         backbone.add_module("to_float32", _ToFloat32())
-    fast.to(memory_format=torch.channels_last_3d)
+    for parameter in fast.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
     if compile:
         on_cpu = next(fast.parameters()).device.type == "cpu"
         fast.compile(**({"options": {"freezing": True}} if on_cpu else {"mode": "reduce-overhead"}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,16 +13,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+from nlreid.layers import Conv3d
+
+LINEAR = {kind.forward for kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Conv3d)}  # subclasses may do more
 Pair = tuple[str, str]
 
 
 def sole_readers(network: nn.Module, clip: Tensor) -> list[Pair]:
     """Layers whose result enters a batch norm and nothing else, with that norm.
 
-    The network runs once, on shapes alone: every function of torch that is called with a layer's result is seen, from
-    whatever code. Layers and norms that run more than once, or that someone watches through hooks, are left out, since folding
-    would show there.
+    The network runs once, on shapes alone and without its hooks: every function of torch that is called with a layer's result
+    is seen, from whatever code. Left out is where folding would show: layers and norms that run more than once, whose weights
+    other code reads, or between which someone watches through a hook.
 
     Args:
         network: The network, in evaluation mode.
@@ -31,8 +33,8 @@ def sole_readers(network: nn.Module, clip: Tensor) -> list[Pair]:
     Returns:
         Names of layers and of their norms.
     """
-    seen = _Reading(network)
     state = {name: tensor.to("meta") for name, tensor in (*network.named_parameters(), *network.named_buffers())}
+    seen = _Reading(network, state)
     with torch.no_grad(), seen.watching(), seen:
         result = torch.func.functional_call(network, state, (clip,))
     return list(seen.pairs(result))
@@ -41,48 +43,63 @@ def sole_readers(network: nn.Module, clip: Tensor) -> list[Pair]:
 class _Reading(TorchFunctionMode):
     """Notes who reads the results of layers."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
         super().__init__()
         named = dict(network.named_modules())
-        self._layers = {name: module for name, module in named.items() if isinstance(module, LINEAR) and _plain(module)}
+        self._network = network
+        self._watched = {name for name, module in named.items() if _hooks(module)}
+        self._layers = {name: module for name, module in named.items() if _is_linear(module)}
         self._norms = {name: module for name, module in named.items() if isinstance(module, _BatchNorm) and _plain(module)}
+        self._axes = {name: state[f"{name}.weight"].ndim for name in self._layers}
+        self._weights = {id(state[f"{name}.weight"]): name for name in self._layers}
         self._made: dict[int, str] = {}  # results of layers, by identity
         self._alive: list[Tensor] = []  # so that no identity is given out twice
         self._readers: defaultdict[str, set[str]] = defaultdict(set)  # of each layer: norms, "" for all other code
         self._taken: dict[str, str] = {}  # what entered each norm
         self._runs: Counter[str] = Counter()
-        self._inside: list[str] = [""]  # the norm that is running
+        self._inside: list[str] = [""]  # the layer or norm that is running
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__name__", "") != "__get__":  # asking for a shape reads nothing
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") != "__get__" or isinstance(result, Tensor):  # asking for a shape reads nothing
             self._note((args, kwargs), self._inside[-1])
-        return func(*args, **(kwargs or {}))
+        return result
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hooks on layers and norms, while the network runs."""
-        handles = []
+        """Hooks of ours on layers and norms while the network runs, and no others."""
+        theirs = [(module, module._forward_hooks, module._forward_pre_hooks) for module in self._network.modules()]
+        for module, _, _ in theirs:
+            module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
         for name, layer in self._layers.items():
-            handles.append(layer.register_forward_hook(lambda _m, _x, out, name=name: self._made_by(name, out)))
+            layer.register_forward_pre_hook(lambda _m, x, name=name: self._begin(name, x))
+            layer.register_forward_hook(lambda _m, _x, out, name=name: self._made_by(name, out))
         for name, norm in self._norms.items():
-            handles.append(norm.register_forward_pre_hook(lambda _m, x, name=name: self._enter(name, x)))
-            handles.append(norm.register_forward_hook(lambda _m, _x, _out: self._leave()))
+            norm.register_forward_pre_hook(lambda _m, x, name=name: self._enter(name, x))
+            norm.register_forward_hook(lambda _m, _x, _out: self._leave())
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
+            for module, after, before in theirs:
+                module._forward_hooks, module._forward_pre_hooks = after, before
 
     def pairs(self, result: object) -> Iterator[Pair]:
         """What can be folded, once the network has run and given `result`."""
         self._note(result, "")
         for norm, layer in self._taken.items():
-            if self._readers[layer] == {norm} and self._runs[layer] == self._runs[norm] == 1:
+            alone = self._readers[layer] == {norm} and self._runs[layer] == self._runs[norm] == 1
+            if alone and not self._watched & _only_around(layer, norm):
                 yield layer, norm
 
+    def _begin(self, layer: str, inputs: tuple[Any, ...]) -> None:
+        self._inside.append(layer)
+        if inputs[0].ndim != self._axes[layer]:  # a norm takes the second axis for the channels, and so must the layer
+            self._readers[layer].add("")
+
     def _made_by(self, layer: str, out: Tensor) -> None:
+        self._leave()
         self._runs[layer] += 1
         self._made[id(out)] = layer
         self._alive.append(out)
@@ -98,11 +115,40 @@ class _Reading(TorchFunctionMode):
 
     def _note(self, values: object, reader: str) -> None:
         for value in pytree.tree_leaves(values):
-            if isinstance(value, Tensor) and id(value) in self._made:
+            if not isinstance(value, Tensor):
+                continue
+            if id(value) in self._made:
                 self._readers[self._made[id(value)]].add(reader)
+            owner = self._weights.get(id(value))
+            if owner not in (None, reader):
+                self._readers[owner].add("")
+
+
+def _only_around(layer: str, norm: str) -> set[str]:
+    """The layer, the norm, and the modules that contain only one of them: what comes out of these changes."""
+    return _with_parents(layer) ^ _with_parents(norm)
+
+
+def _with_parents(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(len(parts) + 1)}
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return type(module).forward in LINEAR and _plain(module) and _has_own_arithmetic(module)
+
+
+def _has_own_arithmetic(module: nn.Module) -> bool:
+    """Whether a convolution's arithmetic is torch's: a subclass may inherit `forward` and change what that calls."""
+    ours = getattr(type(module), "_conv_forward", None)
+    return ours in (None, nn.Conv1d._conv_forward, nn.Conv2d._conv_forward, nn.Conv3d._conv_forward)
 
 
 def _plain(module: nn.Module) -> bool:
-    """Whether a module is nothing but its own forward pass and its own tensors."""
-    watched = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    return not watched and not hasattr(module, "parametrizations")
+    """Whether a module's forward pass is that of its type, and its tensors are its own."""
+    return "forward" not in vars(module) and not hasattr(module, "parametrizations")
+
+
+def _hooks(module: nn.Module) -> bool:
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks)

@@ -44,6 +44,20 @@ def test_other_precisions_are_within_their_rounding_even_where_one_key_takes_all
         assert (one.double() - other).norm() <= allowed * max(other.norm(), size)
 
 
+def test_sums_over_many_blocks_do_not_stall_in_half_precision(monkeypatch):
+    monkeypatch.setattr(attention, "ENTRIES", 1)  # a block a query
+    q, k, v, grad = (draw(1, 2048, 8, seed=seed, dtype=torch.bfloat16, size=0.3).detach() for seed in range(4))
+    ours = attention.attention_gradients(q, k, v, grad + 1, 0.5)
+    exact = attention.attention_gradients(*(x.float() for x in (q, k, v, grad + 1)), 0.5)
+    for one, other in zip(ours, exact, strict=True):
+        assert (one.float() - other).norm() <= 0.02 * other.norm()
+
+
+def test_gradients_of_a_scaled_loss_do_not_overflow_in_float16():
+    q, k, v, grad = (draw(1, 64, 16, seed=seed, dtype=torch.float16).detach() for seed in range(4))
+    assert all(x.isfinite().all() for x in attention.attention_gradients(q / 10, k / 10, v * 10, grad * 100, 0.5))
+
+
 def test_tiny_affinities_change_nothing_that_can_be_seen():
     q, k, v = (draw(1, 4, 8, seed=seed, dtype=torch.float32, size=20) for seed in range(3))
     of_q, of_k, of_v = torch.autograd.grad(attend(q, k, v, 1.0).sum(), (q, k, v))

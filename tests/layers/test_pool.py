@@ -19,6 +19,11 @@ def test_the_pool_of_torch(frames, length, trained):
         assert torch.equal(*(torch.autograd.grad(out.square().sum(), x)[0] for out in (ours, theirs)))
 
 
+def test_a_clip_without_a_batch_is_pooled_as_by_torch():
+    x = torch.rand(3, 4, 6, 2)
+    assert torch.equal(TemporalMaxPool(2)(x), F.max_pool3d(x, (2, 1, 1)))
+
+
 def test_what_is_no_number_is_kept():
     x = torch.tensor([1.0, float("nan"), float("nan"), 2.0]).reshape(1, 1, 4, 1, 1)
     assert TemporalMaxPool(2)(x).isnan().all()

@@ -164,6 +164,24 @@ def test_gradient_checkpointing_gives_the_same_gradients(name, recompute):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("recompute", ["all", "cheap"])
+def test_hooks_on_stages_run_with_checkpointing(recompute):
+    model, seen = nlreid.create_model("test_r3d", num_classes=4), []
+    model.set_grad_checkpointing(recompute=recompute)
+    model.backbone.layer3.register_forward_hook(lambda _m, _x, out: seen.append(out.shape[1]))
+    model(tiny_clip(model, batch=4))
+    assert len(seen) == 1
+
+
+def test_two_backward_passes_with_checkpointing():
+    model = nlreid.create_model("test_r3d", num_classes=4)
+    model.set_grad_checkpointing()
+    out = model(tiny_clip(model, batch=4))
+    out.logits.sum().backward(retain_graph=True)
+    out.embedding.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def test_gradient_checkpointing_has_two_kinds():
     with pytest.raises(UnknownNameError, match="all, cheap"):
         nlreid.create_model("test_r3d").set_grad_checkpointing(recompute="some")

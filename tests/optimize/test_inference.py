@@ -5,11 +5,13 @@ import copy
 import pytest
 import timm
 import torch
+from timm.layers import BlurPool2d
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import nlreid
 from nlreid.errors import InputError
+from nlreid.layers import Conv3d
 from nlreid.optimize.folding import fold_norms
 
 MODELS = nlreid.list_models("test_*")
@@ -155,22 +157,88 @@ class Odd(nn.Module):
             return self.norm(y * 2)
         if self.way == "changed in place":
             y.mul_(2)
+        if self.way == "read through a property":
+            return self.norm(y) + y.data
+        if self.way == "its weight read":
+            return self.norm(y) * self.conv.weight.mean()
         return self.norm(y)
 
 
+class More(Conv3d):
+    """A convolution that does more than one."""
+
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
 @pytest.mark.parametrize(
-    "way", ["read elsewhere", "returned, too", "run twice", "another between", "changed in place", "watched", "no statistics"]
+    "way",
+    [
+        "read elsewhere",
+        "returned, too",
+        "run twice",
+        "another between",
+        "changed in place",
+        "read through a property",
+        "its weight read",
+        "watched",
+        "another kind",
+        "patched",
+        "no statistics",
+    ],
 )
 def test_a_norm_stays_where_folding_would_show(way):
     network = trained(Odd(way))
     if way == "watched":
         network.conv.register_forward_hook(lambda _m, _x, out: out * 2)
+    if way == "another kind":
+        network.conv = More(2, 2, 1)
+    if way == "patched":
+        conv, before = network.conv, network.conv.forward
+        conv.forward = lambda x: before(x).relu()
     if way == "no statistics":
         network.norm = nn.BatchNorm3d(2, track_running_stats=False).eval()
     x = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     wanted = network(x)
     assert fold_norms(network, x.to("meta")) == []
     torch.testing.assert_close(network(x), wanted)
+
+
+def test_hooks_do_not_run_on_shapes_and_outer_ones_change_nothing():
+    seen, network = [], trained(nn.Sequential(Odd("as usual")))
+    network[0].register_forward_hook(lambda _m, _x, out: seen.append(out.device.type))
+    assert fold_norms(network, torch.empty(1, 2, 3, 4, 4, device="meta")) == ["0.norm"]
+    network(torch.zeros(1, 2, 3, 4, 4))
+    assert seen == ["cpu"]
+
+
+def test_a_norm_of_another_axis_stays():
+    network = trained(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
+    assert fold_norms(network, torch.empty(2, 4, 4, device="meta")) == []  # it would take rows for channels
+    assert fold_norms(network, torch.empty(2, 4, device="meta")) == ["1"]
+
+
+def test_late_non_local_blocks_and_blur_pools():
+    coarse = {"blocks": [[], [], [], [0]], "subsample": 2}
+    model = trained(nlreid.create_model("test_r3d_nl", non_local=coarse, clip={"size": (128, 64)}))
+    blurred = trained(nlreid.inflate(timm.create_model("test_resnet", aa_layer=BlurPool2d)))
+    clip = clip_of(model)
+    with torch.inference_mode():
+        assert_same(nlreid.optimize_for_inference(model)(clip).embedding, model(clip).embedding)
+        assert_same(nlreid.optimize_for_inference(blurred)(clip), blurred(clip))
+
+
+@pytest.mark.parametrize("asked", [None, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("given", [torch.float64, torch.bfloat16], ids=str)
+def test_models_of_other_types(given, asked):
+    model = trained(nlreid.create_model("test_r3d_nl", num_classes=3)).to(given)
+    fast = nlreid.optimize_for_inference(model, dtype=asked)
+    with torch.inference_mode():
+        embedding = fast(clip_of(model).to(fast.backbone.dtype)).embedding
+        wanted = model(clip_of(model).to(given)).embedding
+    assert fast.backbone.dtype == (asked or given)
+    assert embedding.dtype == (torch.float32 if asked else given)
+    assert torch.nn.functional.cosine_similarity(embedding.double(), wanted.double()).min() > 0.99
 
 
 def test_a_norm_goes_where_it_would_not():
