@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 Triple = tuple[int, int, int]
 
-MATRIX_FROM = 128  # input channels from which a matrix product is the faster 1 x 1 x 1 convolution (docs/performance.md)
+WIDE = 128  # input channels from which, in float32 on a CPU, 1 x 1 x 1 is faster as a matrix product and t x 1 x 1 in 3D
 FOLDED_UP_TO = 16  # channels times frames of a kernel whose frames become channels
 
 
@@ -72,11 +72,11 @@ def conv3d(
     in_time = kernel[0] > 1 or stride[0] > 1 or padding[0] > 0
     in_space = tuple(kernel[1:]) != (1, 1) or tuple(stride[1:]) != (1, 1) or tuple(padding[1:]) != (0, 0)
     pointwise = not in_time and not in_space and groups == 1 and x.shape[2:].numel() > 1
-    if pointwise and (x.shape[1] >= MATRIX_FROM or x.is_cuda):
+    if pointwise and (x.shape[1] >= WIDE or x.is_cuda):
         return _by_position(x, weight, bias)
     if not in_time:
         return _by_frame(x, weight, bias, stride[1:], padding[1:], dilation[1:], groups)
-    if not in_space:
+    if not in_space and (x.shape[1] < WIDE or x.device.type != "cpu" or _is_half(x)):
         return _by_row(x, weight, bias, stride[0], padding[0], dilation[0], groups)
     if groups == 1 and x.shape[1] * kernel[0] <= FOLDED_UP_TO and stride[0] == 1 and _is_half(x):
         return _with_time_as_channels(x, weight, bias, stride, padding, dilation)

@@ -60,7 +60,7 @@ def test_the_result_lies_as_the_next_layer_wants_it(kernel, dtype):
     assert out.is_contiguous(memory_format=CHANNELS_LAST)
 
 
-@pytest.mark.parametrize("channels", [3, 64, ways.MATRIX_FROM], ids="{} channels".format)
+@pytest.mark.parametrize("channels", [3, 64, ways.WIDE], ids="{} channels".format)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_gradients_are_those_of_torch(kernel, channels):
     answers = []
@@ -105,8 +105,8 @@ def test_no_way_copies_what_lies_right(kernel, monkeypatch):
     for name in ("conv2d", "conv3d", "linear"):
         whole = getattr(F, name)
         monkeypatch.setattr(F, name, lambda x, *rest, whole=whole: seen.append(x.data_ptr()) or whole(x, *rest))
-    x = draw(2, ways.MATRIX_FROM, 4, 8, 6).contiguous(memory_format=CHANNELS_LAST)
-    Conv3d(ways.MATRIX_FROM, 8, *KERNELS[kernel], dtype=torch.float64)(x)
+    x = draw(2, ways.WIDE, 4, 8, 6).contiguous(memory_format=CHANNELS_LAST)
+    Conv3d(ways.WIDE, 8, *KERNELS[kernel], dtype=torch.float64)(x)
     assert seen == [x.data_ptr()]
 
 
