@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 Triple = tuple[int, int, int]
 
-WIDE = 128  # input channels from which, in float32 on a CPU, 1 x 1 x 1 is faster as a matrix product and t x 1 x 1 in 3D
+WIDE = 128  # input channels from which, on a CPU, 1 x 1 x 1 is faster as a matrix product, and t x 1 x 1 of float32 in 3D
 FOLDED_UP_TO = 16  # channels times frames of a kernel whose frames become channels
 
 
