@@ -1,6 +1,7 @@
 """`optimize_for_inference`: the same answers, no norm left that could go, and a copy that leaves its model alone."""
 
 import copy
+import shutil
 
 import pytest
 import timm
@@ -249,6 +250,7 @@ def test_a_norm_goes_where_it_would_not():
     torch.testing.assert_close(network(x), wanted)
 
 
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("c++") is None, reason="needs a C++ compiler")
 def test_compiled_it_answers_the_same():
     model = trained(nlreid.create_model("test_r3d_nl"))
     fast = nlreid.optimize_for_inference(model, compile=True)
