@@ -98,4 +98,5 @@ def test_every_resnet(name):
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", sorted(set(names(FURTHER)) - {UNSUPPORTED}))
 def test_every_further_network(name):
-    assert repeated_frame_error(name) <= 1e-3  # the deepest and widest in float32; the others are far below
+    bound = 2e-4 if name == "resnetv2_152x4_bit" else 1e-4  # too large for float64: 1.3e-4 is its rounding in float32
+    assert repeated_frame_error(name) <= bound
