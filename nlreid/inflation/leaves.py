@@ -31,6 +31,8 @@ from nlreid.inflation import modules as in_3d
 from nlreid.inflation.rules import RULES, Rule, Site, keep
 from nlreid.layers.conv3d import Conv3d, Triple
 from nlreid.layers.conv_pairs import FactorisedConv3d, SeparableConv3d
+from nlreid.layers.norm import BatchNorm3d
+from nlreid.layers.pool import MaxPool3d
 
 
 class StandardisedConv3d(Conv3d):
@@ -79,7 +81,7 @@ def inflate_conv(conv: nn.Conv2d, site: Site) -> nn.Module:
 def inflate_max_pool(pool: nn.MaxPool2d, site: Site) -> nn.Module:
     """A max-pool gains what the plan gives it: where its stage strides in time, it does too."""
     frames = site.frames
-    return nn.MaxPool3d(
+    return MaxPool3d(
         (frames.kernel, *_pair(pool.kernel_size)),
         stride=(frames.stride, *_pair(pool.stride)),
         padding=(frames.kernel // 2, *_pair(pool.padding)),
@@ -126,7 +128,7 @@ BY_CODE: dict[type[nn.Module], Rule] = {
 }
 
 BY_FORM: dict[type[nn.Module], type[nn.Module]] = {
-    nn.BatchNorm2d: nn.BatchNorm3d,
+    nn.BatchNorm2d: BatchNorm3d,
     norm_act.BatchNormAct2d: in_3d.BatchNormAct3d,
     norm.LayerNorm2d: in_3d.LayerNorm3d,
     evo_norm.EvoNorm2dS0: in_3d.EvoNorm3dS0,

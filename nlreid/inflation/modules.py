@@ -18,10 +18,12 @@ from timm.layers.squeeze_excite import EffectiveSEModule, SEModule
 from timm.models import senet
 from torch import Tensor, nn
 
+from nlreid.layers.norm import BatchNorm3d
+
 SPACE_TIME = (2, 3, 4)
 
 
-class BatchNormAct3d(nn.BatchNorm3d):
+class BatchNormAct3d(BatchNorm3d):
     """timm's batch norm with an activation behind it."""
 
     if TYPE_CHECKING:

@@ -120,14 +120,18 @@ def _with_time_as_channels(
 ) -> Tensor:
     """T x h x w over few channels, the stem's: the frames under the kernel become channels of a 2D convolution.
 
-    Three channels are far fewer than matrix units of half precision take at a time.
+    Three channels are far fewer than matrix units of half precision take at a time. GPUs take eight or none: the rest is zeros.
     """
     taps, reach = weight.shape[2], dilation[0] * (weight.shape[2] - 1)
     padded = F.pad(x.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, padding[0], padding[0]))  # b t h w c
     length = padded.shape[1] - reach
     seen = [padded.narrow(1, tap * dilation[0], length) for tap in range(taps)]
-    frames = torch.cat(seen, dim=-1).permute(0, 4, 1, 2, 3)  # b (taps c) t' h w
     folded = weight.transpose(1, 2).flatten(1, 2).unsqueeze(2)  # o (taps c) 1 h w
+    spare = -folded.shape[1] % 8 if x.is_cuda else 0
+    if spare:
+        seen.append(x.new_zeros(()).expand(*seen[0].shape[:-1], spare))
+        folded = F.pad(folded, (0, 0, 0, 0, 0, 0, 0, spare))
+    frames = torch.cat(seen, dim=-1).permute(0, 4, 1, 2, 3)  # b (taps c) t' h w
     return _by_frame(frames, folded, bias, stride[1:], padding[1:], dilation[1:], 1)
 
 
@@ -140,6 +144,6 @@ def _loses_its_column(x: Tensor, weight: Tensor, stride: int, padding: int, dila
 def _is_half(x: Tensor) -> bool:
     """Whether products are of 16 bits."""
     device = x.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):  # there is none of "meta"
+    if not x.is_meta and torch.is_autocast_enabled(device):  # "meta" has none
         return x.dtype in (torch.float32, torch.get_autocast_dtype(device))
     return x.dtype in (torch.bfloat16, torch.float16)

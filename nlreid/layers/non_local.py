@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
 from nlreid.layers.conv3d import Conv3d
+from nlreid.layers.norm import BatchNorm3d
 from nlreid.layers.pairwise import PAIRWISE
+from nlreid.layers.pool import max_pool_frames
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -73,7 +74,7 @@ class NonLocalBlock(nn.Module):
         self.g = _pointwise(channels, inner)
         self.concat = _pointwise(2 * inner, 1, bias=False) if self._affinity.weighted else None
         self.out = _pointwise(inner, channels)
-        self.norm = nn.BatchNorm3d(channels)
+        self.norm = BatchNorm3d(channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -142,7 +143,7 @@ class NonLocalBlock(nn.Module):
         """Sub-sample, where this is the place for it; max-pooling and convolution do not commute."""
         if self.subsample == 1 or first != self._pool_first:
             return x
-        return F.max_pool3d(x, (1, self.subsample, self.subsample))
+        return max_pool_frames(x, self.subsample)
 
     def _options(self) -> dict[str, Tensor | float]:
         if self.concat is not None:

@@ -1,11 +1,31 @@
-"""Max-pooling over time alone, without the indices that only a backward pass needs."""
+"""Max-pooling over space alone and over time alone, each without what it does not need."""
 
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+Size = int | tuple[int, ...]
+
+
+class MaxPool3d(nn.MaxPool3d):
+    """`torch.nn.MaxPool3d` with the same arguments and results; one that looks at each frame alone is 2D work on all frames.
+
+    >>> MaxPool3d((1, 2, 2))(torch.arange(8.0).reshape(1, 1, 2, 2, 2)).flatten()
+    tensor([3., 7.])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
+        """`(b, c, t, h, w)` to `(b, c, t', h', w')`."""
+        sides = [_triple(side) for side in (self.kernel_size, self.stride, self.padding, self.dilation)]
+        if input.ndim != 5 or self.return_indices or [side[0] for side in sides] != [1, 1, 0, 1]:
+            pooled: Tensor = super().forward(input)
+            return pooled
+        return max_pool_frames(input, *(side[1:] for side in sides), self.ceil_mode)
 
 
 class TemporalMaxPool(nn.MaxPool3d):
@@ -33,3 +53,23 @@ class TemporalMaxPool(nn.MaxPool3d):
         end = input.shape[2] // self.frames * self.frames
         frames = [input[:, :, place : end : self.frames] for place in range(self.frames)]
         return reduce(torch.maximum, frames)
+
+
+def max_pool_frames(x: Tensor, kernel: Size, *options: Any) -> Tensor:
+    """`torch.nn.functional.max_pool2d` of each frame.
+
+    Args:
+        x: `(b, c, t, h, w)`.
+        kernel: Height and width of the window.
+        options: Stride, padding, dilation and whether to round up, as torch has them.
+
+    Returns:
+        `(b, c, t, h', w')`, in memory as `x` is.
+    """
+    frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
+    out = F.max_pool2d(frames, kernel, *options)
+    return out.view(x.shape[0], x.shape[2], *out.shape[1:]).transpose(1, 2)  # b c t h' w'
+
+
+def _triple(side: Size) -> tuple[int, ...]:
+    return (side, side, side) if isinstance(side, int) else tuple(side)
