@@ -31,7 +31,6 @@ from nlreid.inflation import modules as in_3d
 from nlreid.inflation.rules import RULES, Rule, Site, keep
 from nlreid.layers.conv3d import Conv3d, Triple
 from nlreid.layers.conv_pairs import FactorisedConv3d, SeparableConv3d
-from nlreid.layers.norm import BatchNorm3d
 from nlreid.layers.pool import MaxPool3d
 
 
@@ -128,7 +127,7 @@ BY_CODE: dict[type[nn.Module], Rule] = {
 }
 
 BY_FORM: dict[type[nn.Module], type[nn.Module]] = {
-    nn.BatchNorm2d: BatchNorm3d,
+    nn.BatchNorm2d: nn.BatchNorm3d,
     norm_act.BatchNormAct2d: in_3d.BatchNormAct3d,
     norm.LayerNorm2d: in_3d.LayerNorm3d,
     evo_norm.EvoNorm2dS0: in_3d.EvoNorm3dS0,

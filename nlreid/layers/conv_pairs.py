@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from nlreid.layers.conv3d import Conv3d, Triple
-from nlreid.layers.norm import BatchNorm3d
 
 
 class SeparableConv3d(nn.Module):
@@ -142,7 +141,7 @@ class FactorisedConv3d(nn.Module):
             device=device,
             dtype=dtype,
         )
-        self.norm = BatchNorm3d(self.mid_channels, device=device, dtype=dtype)
+        self.norm = nn.BatchNorm3d(self.mid_channels, device=device, dtype=dtype)
         self.act = nn.ReLU(inplace=True)
         self.temporal = Conv3d(
             self.mid_channels,

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nlreid.inflation.modules import BatchNormAct3d
-from nlreid.layers.norm import BatchNorm3d
 from nlreid.optimize.readers import sole_readers
 
 
@@ -40,7 +39,7 @@ def fold_norms(network: nn.Module, clip: Tensor) -> list[str]:
 
 def _rest(norm: nn.Module) -> nn.Module | None:
     """What is left of a norm once it no longer normalises; None where that is not known."""
-    if type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, BatchNorm3d, nn.SyncBatchNorm):
+    if type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm):
         return nn.Identity()
     if type(norm) is BatchNormAct3d:
         return nn.Sequential(OrderedDict(drop=norm.drop, act=norm.act))

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from nlreid.errors import InputError, some_of
-from nlreid.layers.norm import BatchNorm3d
 from nlreid.models.assembly import assemble
 from nlreid.models.network import VideoReID
 
 # What every float in a file may be: `create_model` makes each of them float32, which holds the others exactly.
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-BATCH_NORMS = (nn.SyncBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, BatchNorm3d)
+BATCH_NORMS = (nn.SyncBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def checked_tensors(model: VideoReID, head: str) -> Mapping[str, Tensor]:

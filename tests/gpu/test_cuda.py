@@ -74,6 +74,7 @@ def test_folded_norms_change_no_answer(name):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of some releases' own compiler, when it is loaded
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning")  # it would rather round more
 def test_compiled_as_cuda_graphs_it_answers_the_same_again_and_again():
     model = made("test_r3d_nl").cuda()
     fast = nlreid.optimize_for_inference(model, compile=True)
