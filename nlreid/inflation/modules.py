@@ -18,12 +18,12 @@ from timm.layers.squeeze_excite import EffectiveSEModule, SEModule
 from timm.models import senet
 from torch import Tensor, nn
 
-from nlreid.layers.norm import BatchNorm3d
+from nlreid.layers.exporting import exporting
 
 SPACE_TIME = (2, 3, 4)
 
 
-class BatchNormAct3d(BatchNorm3d):
+class BatchNormAct3d(nn.BatchNorm3d):
     """timm's batch norm with an activation behind it."""
 
     if TYPE_CHECKING:
@@ -78,9 +78,11 @@ class _FrameByFrame(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(b, c, t, h, w)` to `(b, c, t / temporal_stride, h / stride, w / stride)`."""
         x = x[:, :, :: self.temporal_stride]
-        frames = rearrange(x, "b c t h w -> (b t) c h w")
+        frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
+        if exporting():
+            frames = frames.contiguous()  # else what pools guesses a layout, from a number of frames that is not to matter
         pooled: Tensor = super().forward(frames)
-        return rearrange(pooled, "(b t) c h w -> b c t h w", b=x.shape[0])
+        return pooled.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)  # b c t h w
 
 
 class FrameBlurPool(_FrameByFrame, BlurPool2d):

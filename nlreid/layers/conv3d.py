@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlreid.layers.exporting import exporting
+
 Triple = tuple[int, int, int]
 
 WIDE = 128  # input channels from which, on a CPU, 1 x 1 x 1 is faster as a matrix product, and t x 1 x 1 of float32 in 3D
@@ -64,6 +66,8 @@ def conv3d(
     Returns:
         `(b, o, t', h', w')`, in memory as `channels_last_3d` where torch computes so (not in float64 on the CPU).
     """
+    if exporting():
+        return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
     if _loses_its_column(x, weight, stride[2], padding[2], dilation[2]):
         wider = F.pad(x, (0, stride[2]))  # two columns are right
         return conv3d(wider, weight, bias, stride, padding, dilation, groups)[..., :1]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nlreid.errors import InputError, real_number, unknown_name, whole_number
 from nlreid.layers.conv3d import Conv3d
-from nlreid.layers.norm import BatchNorm3d
+from nlreid.layers.exporting import exporting
 from nlreid.layers.pairwise import PAIRWISE
 from nlreid.layers.pool import max_pool_frames
 
@@ -74,7 +74,7 @@ class NonLocalBlock(nn.Module):
         self.g = _pointwise(channels, inner)
         self.concat = _pointwise(2 * inner, 1, bias=False) if self._affinity.weighted else None
         self.out = _pointwise(inner, channels)
-        self.norm = BatchNorm3d(channels)
+        self.norm = nn.BatchNorm3d(channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -104,9 +104,9 @@ class NonLocalBlock(nn.Module):
         source = self._pool(x, first=True)
         theta, phi = _embed(self.theta, x), self._pool(_embed(self.phi, source), first=False)
         g = self._pool(self.g(source), first=False)
-        q, k, v = (rearrange(part, "b c t h w -> b (t h w) c") for part in (theta, phi, g))
+        q, k, v = (part.flatten(2).transpose(1, 2) for part in (theta, phi, g))  # b (t h w) c
         y = self._affinity.apply(q, k, v, **self._options())  # b (t h w) inner
-        y = y.transpose(1, 2).reshape(x.shape[0], self.inner_channels, *x.shape[2:])  # b inner t h w
+        y = y.transpose(1, 2).unflatten(2, x.shape[2:])  # b inner t h w
         out: Tensor = x + self.norm(self.out(y))  # Eq. 2
         return out
 
@@ -128,7 +128,7 @@ class NonLocalBlock(nn.Module):
         t, h, w = _checked_positions(positions, x).unbind(1)
         phi = self._pool(_embed(self.phi, self._pool(x, first=True)), first=False)  # b c t h' w'
         theta = _embed(self.theta, x[:, :, t, h, w][..., None, None])  # b c p 1 1: needed at the asked places only
-        q, k = (rearrange(part, "b c t h w -> b (t h w) c") for part in (theta, phi))
+        q, k = (part.flatten(2).transpose(1, 2) for part in (theta, phi))  # b (t h w) c
         rows: Tensor = self._affinity.rows(q, k, **self._options())  # b p (t h' w')
         return rows.reshape(*rows.shape[:2], *phi.shape[2:])
 
@@ -143,6 +143,8 @@ class NonLocalBlock(nn.Module):
         """Sub-sample, where this is the place for it; max-pooling and convolution do not commute."""
         if self.subsample == 1 or first != self._pool_first:
             return x
+        if exporting():
+            return F.max_pool3d(x, (1, self.subsample, self.subsample))
         return max_pool_frames(x, self.subsample)
 
     def _options(self) -> dict[str, Tensor | float]:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlreid.layers.exporting import exporting
+
 Size = int | tuple[int, ...]
 
 
@@ -22,7 +24,7 @@ class MaxPool3d(nn.MaxPool3d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch
         """`(b, c, t, h, w)` to `(b, c, t', h', w')`."""
         sides = [_triple(side) for side in (self.kernel_size, self.stride, self.padding, self.dilation)]
-        if input.ndim != 5 or self.return_indices or [side[0] for side in sides] != [1, 1, 0, 1]:
+        if exporting() or input.ndim != 5 or self.return_indices or [side[0] for side in sides] != [1, 1, 0, 1]:
             pooled: Tensor = super().forward(input)
             return pooled
         return max_pool_frames(input, *(side[1:] for side in sides), self.ceil_mode)
@@ -47,7 +49,7 @@ class TemporalMaxPool(nn.MaxPool3d):
         learns = (
             input.requires_grad and torch.is_grad_enabled()
         )  # where frames are equal, the pool's gradient goes to the first
-        if learns or input.ndim != 5 or input.shape[2] < self.frames:
+        if exporting() or learns or input.ndim != 5 or input.shape[2] < self.frames:
             pooled: Tensor = super().forward(input)
             return pooled
         end = input.shape[2] // self.frames * self.frames

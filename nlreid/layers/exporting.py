@@ -1,0 +1,17 @@
+"""Whether a network is being exported, to be run by something else."""
+
+from __future__ import annotations
+
+import torch
+
+
+def exporting() -> bool:
+    """Whether `torch.export` is tracing, for itself or for ONNX.
+
+    Layers then call torch's own operator for what they compute. On views, as they compute otherwise, the graph would be full
+    of reshapes, and valid only for the length of clip that it was traced with.
+
+    >>> exporting()
+    False
+    """
+    return torch.compiler.is_exporting()
