@@ -43,6 +43,10 @@ class Cells:
                     file.write(json.dumps({"cell": self._prefix + name, "values": self._values[name]}) + "\n")
         return self._values[name]
 
+    def kept(self, name: str) -> Values | None:
+        """What is kept under the name, if anything."""
+        return self._values.get(name)
+
 
 _current = Cells()
 
@@ -56,3 +60,8 @@ def configure(file: Path | None, only: str, *, quick: bool) -> None:
 def measured(name: str, measurement: Callable[[], Values]) -> Values | None:
     """`Cells.get` of this run."""
     return _current.get(name, measurement)
+
+
+def kept(name: str) -> Values | None:
+    """`Cells.kept` of this run."""
+    return _current.kept(name)

@@ -48,6 +48,11 @@ class Part:
         self.weights += weights * FLOAT
         self.moved += (values + weights) * FLOAT
 
+    def scaled(self, clips: int, width: int) -> Part:
+        """The same for a batch of clips, in a type of `width` bytes."""
+        weights = self.weights * width / FLOAT
+        return Part(self.operations * clips, weights, (self.moved - self.weights) * clips * width / FLOAT + weights)
+
 
 def tables(quick: bool) -> list[Table]:
     """A row a part; `quick` changes nothing, since nothing is run."""
@@ -55,12 +60,15 @@ def tables(quick: bool) -> list[Table]:
     rates = measured("parts/rates", lambda: {"matmul": machine.matmul("float32").rate, "copy": machine.copying()})
     if rates is None:
         return []
-    counted = parts()
+    return [table_of(parts(), rates, "one clip of 8 x 256 x 128 in float32")]
+
+
+def table_of(counted: dict[str, Part], rates: Values, of_what: str) -> Table:
+    """A row a part, at the rates `"matmul"` and `"copy"` of a machine."""
     total = Part(*(sum(getattr(part, field) for part in counted.values()) for field in ("operations", "weights", "moved")))
     rows = [_row(name, part, total, rates) for name, part in (*sorted(counted.items(), key=_last), ("all", total))]
     balance = float(rates["matmul"] or 0) / float(rates["copy"] or 1)
-    title = f"What bounds the parts of {MODEL}, one clip of 8 x 256 x 128 in float32; the machine's balance is {balance:.0f}"
-    return [(title, HEADER, rows)]
+    return f"What bounds the parts of {MODEL}, {of_what}; the machine's balance is {balance:.0f}", HEADER, rows
 
 
 def parts() -> dict[str, Part]:

@@ -51,12 +51,14 @@ def tables(quick: bool) -> list[Table]:
     return [(title, ["network", "step, ms", f"times faster (aim {FASTER})", *memory_header], rows)]
 
 
-def trainer(label: str, device: str = "cpu", *, half: bool = False) -> Trainer:
+def trainer(label: str, device: str = "cpu", *, half: bool = False, compiled: bool = False) -> Trainer:
     """A network and its optimiser in training mode; a call moves the weights by a batch and answers the loss before."""
     torch.manual_seed(0)
     model = as_if_trained(nlreid.create_model(MODEL, num_classes=PERSONS)).to(device).train()
     model.set_grad_checkpointing(label in RECOMPUTE, recompute=RECOMPUTE.get(label, "all"))
     network = reference_of(model) if label == REFERENCE else model
+    if compiled:
+        network.compile(fullgraph=True)
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
     criterion = nlreid.VideoReIDLoss()
 
