@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,16 @@ from nlreid.models.placement import non_local_blocks
 from nlreid.optimize.folding import fold_norms
 
 Model = TypeVar("Model", VideoReID, Backbone3d)
+AUTOTUNED = "max-autotune"
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
-def optimize_for_inference(model: Model, *, dtype: torch.dtype | None = None, compile: bool = False) -> Model:  # noqa: A002 - torch's word
+def optimize_for_inference(
+    model: Model,
+    *,
+    dtype: torch.dtype | None = None,
+    compile: bool | Literal["max-autotune"] = False,  # noqa: A002 - torch's word
+) -> Model:
     """A copy of a model for inference alone, with the same answers.
 
     Batch norms are folded into the convolutions and linear layers before them (in residual, separable and non-local blocks, and
@@ -38,19 +44,21 @@ def optimize_for_inference(model: Model, *, dtype: torch.dtype | None = None, co
             gives, the aggregation over time and the head are float32. By default the type that the model has.
         compile: Whether `torch.compile` builds the network, at its first batch of each shape: with constant folding and
             prepacked kernels on a CPU (needs a C++ compiler), as CUDA graphs on a GPU. Pays off where many batches have
-            one shape.
+            one shape. `"max-autotune"` has it try several kernels for each product and keep the fastest, which takes minutes.
 
     Returns:
         The copy, in evaluation mode and without gradients. It embeds; it is not for training, and cannot be saved. Compiled
         for a GPU, it gives each answer in the same memory: copy one that is to outlive the next call, as `embed` does.
 
     Raises:
-        InputError: If `model` or `dtype` is something else.
+        InputError: If `model`, `dtype` or `compile` is something else.
     """
     if not isinstance(model, VideoReID | Backbone3d):
         raise InputError(f"optimize_for_inference takes a model of nlreid.create_model or nlreid.inflate; got {type(model)}")
     if dtype not in DTYPES:
         raise InputError(f"dtype is torch.bfloat16, torch.float16, torch.float32 or None; got {dtype!r}")
+    if compile not in (False, True, AUTOTUNED):
+        raise InputError(f"compile is False, True or {AUTOTUNED!r}; got {compile!r}")
     fast: Model = copy.deepcopy(model)
     fast.eval().requires_grad_(False)
     backbone = fast.backbone if isinstance(fast, VideoReID) else fast
@@ -66,8 +74,11 @@ def optimize_for_inference(model: Model, *, dtype: torch.dtype | None = None, co
         if parameter.ndim == 5:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
     if compile:
-        on_cpu = next(fast.parameters()).device.type == "cpu"
-        fast.compile(**({"options": {"freezing": True}} if on_cpu else {"mode": "reduce-overhead"}))
+        tuned = compile == AUTOTUNED
+        if next(fast.parameters()).device.type == "cpu":
+            fast.compile(options={"freezing": True, "max_autotune": tuned})
+        else:
+            fast.compile(mode=AUTOTUNED if tuned else "reduce-overhead")
     return fast
 
 

@@ -17,11 +17,11 @@ from nlreid.inflation.plans import resolve_plan
 
 REFERENCE, PLAIN, OPTIMISED = "reference", "plain", "optimised"
 REFERENCE_HALF, PLAIN_HALF, OPTIMISED_HALF = "reference, bfloat16", "plain, bfloat16", "optimised, bfloat16"
-COMPILED = "optimised and compiled, bfloat16"
-HALF_WEIGHTS = (OPTIMISED_HALF, COMPILED)
+COMPILED, AUTOTUNED = "optimised and compiled, bfloat16", "the same with max-autotune, bfloat16"
+HALF_WEIGHTS = (OPTIMISED_HALF, COMPILED, AUTOTUNED)
 TOLERANCE = {
     **dict.fromkeys((REFERENCE, PLAIN, OPTIMISED), 1e-5),
-    **dict.fromkeys((REFERENCE_HALF, PLAIN_HALF, OPTIMISED_HALF, COMPILED), 0.1),
+    **dict.fromkeys((REFERENCE_HALF, PLAIN_HALF, OPTIMISED_HALF, COMPILED, AUTOTUNED), 0.1),
 }
 """How far from the reference's float32 answer a contender's may lie, relative to its length."""
 Answers = dict[str, Callable[[Tensor], Tensor]]

@@ -24,7 +24,7 @@ MODELS = ("r3d50_nl", "r3d50_nl.pyslowfast", "r3d50", "r3d50_separable_nl")
 CLIP = (3, 8, 256, 128)
 CLIPS = 32
 FASTER, OF_MATMUL = 2.5, 0.45  # the aims
-ORDER = (who.REFERENCE_HALF, who.PLAIN_HALF, who.OPTIMISED_HALF, who.COMPILED)
+ORDER = (who.REFERENCE_HALF, who.PLAIN_HALF, who.OPTIMISED_HALF, who.COMPILED, who.AUTOTUNED)
 
 
 def tables(quick: bool) -> list[Table]:
@@ -53,14 +53,18 @@ def _device() -> Values:
 
 def _inference_table(models: tuple[str, ...], seconds: float, device: str) -> Table:
     rows = []
-    for model in models:
-        values = known(f"gpu/inference/{model}", lambda model=model: _inference(model, seconds))
+    cells = [(f"gpu/inference/{model}", model, (False, True)) for model in models]
+    cells.append((f"gpu/autotuned/{models[0]}", models[0], ("max-autotune",)))
+    for name, model, ways in sorted(cells, key=lambda cell: models.index(cell[1])):
+        values = known(name, lambda model=model, ways=ways: _inference(model, ways, seconds))
         if values is None:
             continue
         for label in ORDER:
-            taken = values.get(label)
+            if label not in values:
+                continue
+            taken = values[label]
             rate = f"{CLIPS / taken:,.0f}" if isinstance(taken, float) else "-"
-            aims = (FASTER, OF_MATMUL) if label == who.COMPILED else (None, None)
+            aims = (FASTER, OF_MATMUL) if label in (who.COMPILED, who.AUTOTUNED) else (None, None)
             faster = times(values.get(who.REFERENCE_HALF), taken, aims[0])
             done = share(values["operations"], taken, values["matmul"], aims[1])
             rows.append([model, label, time_of(taken), rate, faster, done])
@@ -69,16 +73,17 @@ def _inference_table(models: tuple[str, ...], seconds: float, device: str) -> Ta
     return title, ["model", "network", "ms", "clips/s", faster, done], rows
 
 
-def _inference(name: str, seconds: float) -> Values:
+def _inference(name: str, ways: tuple[bool | str, ...], seconds: float) -> Values:
     model, theirs = (copy.deepcopy(network).to(DEVICE) for network in who.ours_and_theirs(name))
     candidates = {
         who.REFERENCE: who.answering(theirs),  # float32: only what the others must agree with
         who.REFERENCE_HALF: who.autocast(who.answering(theirs)),
         who.PLAIN_HALF: who.autocast(who.answering(model)),
     }
-    for label, compiled in ((who.OPTIMISED_HALF, False), (who.COMPILED, True)):
-        faster = nlreid.optimize_for_inference(model, dtype=torch.bfloat16, compile=compiled)
-        candidates[label] = who.answering(faster)
+    labels = {False: who.OPTIMISED_HALF, True: who.COMPILED, "max-autotune": who.AUTOTUNED}
+    for way in ways:
+        faster = nlreid.optimize_for_inference(model, dtype=torch.bfloat16, compile=way)
+        candidates[labels[way]] = who.answering(faster)
     clip = draw_clips(CLIPS, *CLIP[1:], seed=1).to(DEVICE)
     steps, wrong = who.steps(candidates, clip)
     del steps[who.REFERENCE]
