@@ -1,4 +1,4 @@
-"""How a release is made and checked: `python tests/release {bounds,notes,build}`; docs/releasing.md has the steps.
+"""How a release is made and checked: `python tests/release {extras,oldest,notes,build}`; docs/releasing.md has the steps.
 
 Python 3.11 or newer.
 """
@@ -17,9 +17,12 @@ def main() -> int:
     sys.path[0] = str(ROOT / "tests")
     parser = argparse.ArgumentParser(prog="python tests/release", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    bounds = commands.add_parser("bounds", help="print the oldest releases that pyproject.toml allows, as pins")
-    bounds.add_argument("extras", nargs="*", help="extras to take along")
-    bounds.set_defaults(run=print_bounds)
+    extras = commands.add_parser("extras", help="print what extras ask for beside the library")
+    extras.add_argument("extras", nargs="+")
+    extras.set_defaults(run=print_extras)
+    oldest = commands.add_parser("oldest", help="print the oldest releases that pyproject.toml allows, as pins")
+    oldest.add_argument("extras", nargs="*", help="extras to take along")
+    oldest.set_defaults(run=print_oldest)
     notes = commands.add_parser("notes", help="check that version and CHANGELOG.md fit; print what it says of the version")
     notes.set_defaults(run=print_notes)
     build = commands.add_parser("build", help="build wheel and sdist, twice, and check them")
@@ -29,8 +32,16 @@ def main() -> int:
     return int(arguments.run(arguments))
 
 
-def print_bounds(arguments: argparse.Namespace) -> int:
-    """`bounds`."""
+def print_extras(arguments: argparse.Namespace) -> int:
+    """`extras`."""
+    from release.bounds import of_extras
+
+    print(*of_extras(ROOT / "pyproject.toml", arguments.extras), sep="\n")
+    return 0
+
+
+def print_oldest(arguments: argparse.Namespace) -> int:
+    """`oldest`."""
     from release.bounds import oldest
 
     print(*oldest(ROOT / "pyproject.toml", arguments.extras), sep="\n")

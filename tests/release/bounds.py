@@ -1,4 +1,4 @@
-"""The oldest releases that `pyproject.toml` allows, as pins: `torch>=2.6` is `torch==2.6`."""
+"""What `pyproject.toml` asks for: as it stands, and the oldest releases that it allows, `torch>=2.6` as `torch==2.6`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,25 @@ def oldest(pyproject: Path, extras: Sequence[str] = ()) -> list[str]:
     Raises:
         ValueError: If an extra does not exist, or a requirement has no lower bound.
     """
+    content = _read(pyproject)
+    wanted = [*content["build-system"]["requires"], *content["project"]["dependencies"]]
+    return list(dict.fromkeys(map(_pin, [*wanted, *of_extras(pyproject, extras)])))
+
+
+def of_extras(pyproject: Path, extras: Sequence[str]) -> list[str]:
+    """What extras ask for beside the library, as it stands: for tools that need no environment with torch.
+
+    Raises:
+        ValueError: If an extra does not exist.
+    """
+    project = _read(pyproject)["project"]
+    return [requirement for extra in extras for requirement in _of_extra(project, extra)]
+
+
+def _read(pyproject: Path) -> dict[str, Any]:
     import tomllib  # since Python 3.11; the library itself takes 3.10
 
-    content = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    project = content["project"]
-    wanted = [*content["build-system"]["requires"], *project["dependencies"]]
-    for extra in extras:
-        wanted += _of_extra(project, extra)
-    return list(dict.fromkeys(map(_pin, wanted)))
+    return tomllib.loads(pyproject.read_text(encoding="utf-8"))
 
 
 def _of_extra(project: dict[str, Any], extra: str) -> Iterator[str]:

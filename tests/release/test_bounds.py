@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from release.bounds import oldest
+from release.bounds import of_extras, oldest
 
 pytest.importorskip("tomllib", reason="what makes a release needs Python 3.11")
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,13 @@ def test_every_requirement_of_the_project_has_a_lower_bound():
     assert needed | {"av", "scipy", "h5py", "pytest", "setuptools"} <= pinned
 
 
-def test_the_command_prints_them():
-    command = [sys.executable, str(ROOT / "tests/release"), "bounds", "video"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert printed == oldest(ROOT / "pyproject.toml", ["video"])
+def test_extras_are_given_as_they_stand(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(PROJECT.format(dependencies='"torch>=2.6"'), encoding="utf-8")
+    assert of_extras(tmp_path / "pyproject.toml", ["all"]) == ["av>=14.2", "h5py >= 3.12, <4"]
+
+
+@pytest.mark.parametrize(("command", "function"), [("oldest", oldest), ("extras", of_extras)])
+def test_the_commands_print_them(command, function):
+    run = [sys.executable, str(ROOT / "tests/release"), command, "test"]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert printed == function(ROOT / "pyproject.toml", ["test"])
