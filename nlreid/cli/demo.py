@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from nlreid.cli.tracks import add_track_options, check_paths, read_track_file
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.device import resolve_device
 from nlreid.data.threads import one_thread
+from nlreid.errors import MissingExtraError
 from nlreid.models import VideoReID
 from nlreid.visualize import RankedList, draw_ranked_lists, save_picture
+from nlreid.visualize.figures.style import check_matplotlib
 from nlreid.visualize.picture_file import check_picture_path
 
 MODEL, WEIGHTS = "r3d18_half_nl", "synthetic"  # what ships with the library
@@ -36,9 +39,8 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("video", metavar="VIDEO", nargs="?", type=Path, help="a video file, or a folder of its frames")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, default=OUTPUT, help="the picture, .png or .jpg (default: %(default)s)"
-    )
+    picture = f"the picture: .png, .jpg, .pdf or .svg (default: {OUTPUT}, if the extra [viz] is installed)"
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help=picture)
     number_option(parser, "--rows", whole_number(1), None, "how many are looked for in the picture (default: 3; of a video 10)")
     number_option(parser, "--top", whole_number(1), 7, "how many answers to each it shows")
     drawn = parser.add_argument_group("drawn people")
@@ -51,19 +53,35 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do one of the two; the picture is written at the end, whole or not at all."""
+    """Do one of the two; the picture is written at the end, whole or not at all, or it is said what brings it."""
     _check_form(arguments)
-    check_picture_path(arguments.output)
+    output, missing = arguments.output or OUTPUT, _missing(arguments)
+    if missing is None:
+        check_picture_path(output)
     if arguments.video is not None:
-        check_paths(arguments.video, arguments.output, arguments.tracks, arguments.pretrained)
+        check_paths(arguments.video, output, arguments.tracks, arguments.pretrained)
     device = resolve_device(device_name(arguments))
     if arguments.video is None:
         lists, shown = _drawn(arguments, device)
     else:
         lists, shown = _of_video(arguments, device)
-    save_picture(draw_ranked_lists(lists), arguments.output)
+    if missing is not None:
+        print(f"nlreid: no picture is drawn: {missing}", file=sys.stderr)
+        return
+    save_picture(draw_ranked_lists(lists), output)
     if not arguments.quiet:
-        print(f"\n{arguments.output}: {shown}")
+        print(f"\n{output}: {shown}")
+
+
+def _missing(arguments: argparse.Namespace) -> MissingExtraError | None:
+    """Why there will be no picture, unless one was asked for by name: then it is an error, before the work."""
+    try:
+        check_matplotlib()
+    except MissingExtraError as error:
+        if arguments.output is not None:
+            raise
+        return error
+    return None
 
 
 def _check_form(arguments: argparse.Namespace) -> None:
@@ -95,7 +113,7 @@ def _drawn(arguments: argparse.Namespace, device: torch.device) -> tuple[list[Ra
         print("Each one in the first camera is looked for among all in the second.\n")
     print("\n".join(score_table(described)))
     lists = ranked_lists(split, described, arguments.rows or 3, arguments.top)
-    return lists, f"the first {len(lists) // len(described)} of them; green is the same person, red another"
+    return lists, f"the first {len(lists) // len(described)} of them; a tick is the same person, a cross another"
 
 
 def _of_video(arguments: argparse.Namespace, device: torch.device) -> tuple[list[RankedList], str]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nlreid
 from nlreid.cli.arguments import add_model_options, number_option, whole_number
 from nlreid.cli.dataset import embed_dataset
-from nlreid.cli.scores import Problem, as_json, as_text, solve
+from nlreid.cli.scores import Problem, Result, as_json, as_text, solve
 from nlreid.data.datasets.table import DATASETS, is_drawn
 from nlreid.embedding import Embeddings
 from nlreid.errors import DataError, InputError
 from nlreid.evaluation.distances.blocks import METRICS
 from nlreid.evaluation.ranking.scores import AP
+from nlreid.visualize import draw_cmc, save_picture
+from nlreid.visualize.figures.style import check_matplotlib
+from nlreid.visualize.picture_file import check_picture_path
 
 
 def add_parser(commands: Any) -> None:
@@ -69,11 +73,16 @@ def _add_scoring_options(options: Any) -> None:
     options.add_argument("--rerank", action="store_true", help="score the ranking after k-reciprocal re-ranking, too")
     options.add_argument("--cameras", action="store_true", help="score each two cameras, too")
     options.add_argument("--json", action="store_true", help="print everything as JSON, fractions of 1, and nothing else")
+    picture = "draw the CMC: .png, .jpg, .pdf or .svg (extra [viz])"
+    options.add_argument("--picture", metavar="FILE", type=Path, help=picture)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Get the embeddings of either form, score them, print."""
+    """Get the embeddings of either form, score them, print, draw."""
     _check_form(arguments)
+    if arguments.picture is not None:
+        check_matplotlib()
+        check_picture_path(arguments.picture)
     if arguments.dataset is None:
         problems, about = _read_files(arguments.query, arguments.gallery)
     else:
@@ -84,6 +93,19 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps({"nlreid": nlreid.__version__, **about, **scores}, indent=1, allow_nan=False))
     else:
         print(as_text(results, arguments.metric, cameras=arguments.cameras))
+    if arguments.picture is not None:
+        _draw(results, arguments.picture)
+        if not (arguments.json or arguments.quiet):
+            print(f"\n{arguments.picture}: the CMC")
+
+
+def _draw(results: Sequence[Result], path: Path) -> None:
+    """The CMC before and after re-ranking, of several splits the mean."""
+    model = results[0].problem.query.model or "embeddings"
+    systems = {model: [result.scores for result in results]}
+    if reranked := [result.reranked for result in results if result.reranked is not None]:
+        systems[f"{model}, re-ranked"] = reranked
+    save_picture(draw_cmc(systems, title=results[0].problem.name), path)
 
 
 def _check_form(arguments: argparse.Namespace) -> None:

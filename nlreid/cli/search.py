@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from nlreid.cli.arguments import whole_number
+from nlreid.cli.search_picture import add_picture_options, check_picture_options, pictured
 from nlreid.cli.tracks import span
 from nlreid.data.disk import resolved
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
 from nlreid.evaluation import nearest
+from nlreid.visualize import draw_ranked_lists, save_picture
 
 
 def add_parser(commands: Any) -> None:
@@ -30,11 +32,13 @@ def add_parser(commands: Any) -> None:
         "--in", dest="gallery", metavar="FILE", type=Path, help="look in these embeddings (default: the same file)"
     )
     parser.add_argument("--top", metavar="N", type=whole_number(1), default=5, help="how many to show (default: %(default)s)")
-    parser.set_defaults(run=run)
+    add_picture_options(parser.add_argument_group("picture of the ranking (extra [viz])"))
+    parser.set_defaults(run=run, misused=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the ranking."""
+    """Print the ranking, draw it where that is asked for."""
+    check_picture_options(arguments)
     people = Embeddings.load(arguments.people)
     row = people.index(arguments.query)
     place: Path = arguments.gallery or arguments.people
@@ -49,8 +53,13 @@ def run(arguments: argparse.Namespace) -> None:
     if not len(others):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")
     distances, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
+    found = others[ranked[0]].tolist()
+    picture = pictured(arguments, people, row, gallery, found, distances[0].tolist()) if arguments.picture else None
     print(f"query: track {arguments.query} ({span(people.tracks[row])})")
     print(f"{'rank':>4}  {'track':12} {'cosine':>7}  frames")
-    for rank, (value, index) in enumerate(zip(distances[0].tolist(), others[ranked[0]].tolist(), strict=True), start=1):
+    for rank, (value, index) in enumerate(zip(distances[0].tolist(), found, strict=True), start=1):
         track = gallery.tracks[index]
         print(f"{rank:4}  {track.name:12} {1 - value:7.4f}  {span(track)}")
+    if picture is not None:
+        save_picture(draw_ranked_lists([picture]), arguments.picture)
+        print(f"\n{arguments.picture}: the same as a picture")

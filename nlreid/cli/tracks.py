@@ -40,10 +40,10 @@ def check_paths(source: Path, output: Path, *others: str | Path | None) -> None:
     """
     place = resolved(output)
     if place.is_relative_to(resolved(source)) and place.suffix.lower() in IMAGE_SUFFIXES:
-        raise InputError(f"{output} would be one of the pictures that are read; give --output another name")
+        raise InputError(f"{output} would be one of the pictures that are read; name another")
     for given in (source, *others):
         if given is not None and resolved(Path(given)) == place:
-            raise InputError(f"{output} is read, and cannot be written too; give --output another name")
+            raise InputError(f"{output} is read, and cannot be written too; name another")
     if not exists(source):
         raise DataError(f"{source}: no such file or folder")
 

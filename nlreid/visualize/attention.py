@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlreid.errors import InputError, unknown_name
+from nlreid.errors import InputError, unknown_name, whole_number
 from nlreid.layers.modes import evaluating
 from nlreid.layers.non_local import NonLocalBlock
 from nlreid.models.network import VideoReID
@@ -17,6 +18,15 @@ from nlreid.models.placement import non_local_blocks
 
 Point = tuple[int, int, int]
 _TINY = torch.finfo(torch.float32).tiny
+
+
+class Connection(NamedTuple):
+    """From where a point takes much: the middle of a position, in pixels of the frames, and what is taken."""
+
+    frame: int
+    y: float
+    x: float
+    weight: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +55,41 @@ class Attention:
         Of several frames that the network has joined to one position in time, each shows its weight.
         """
         t, h, w = self.frames.shape[:3]
-        places = torch.arange(t) * self.weights.shape[1] // t
+        places = self._places(t)
         spread = F.interpolate(self.weights.flatten(0, 1)[:, None], (h, w), mode="bilinear", align_corners=False)
         return spread.view(*self.weights.shape[:2], h, w)[:, places]
+
+    def strongest(self, count: int) -> list[list[Connection]]:
+        """The positions that each point takes most from, the most first; only those with a weight above 0.
+
+        A position that joins several frames is named by the first of them.
+
+        Args:
+            count: How many to give at most, of each point.
+
+        Raises:
+            InputError: If `count` is no whole number from 1.
+        """
+        count = whole_number("count", count)
+        t, h, w = self.frames.shape[:3]
+        first = torch.searchsorted(self._places(t), torch.arange(self.weights.shape[1])).tolist()
+        high, wide = h / self.weights.shape[2], w / self.weights.shape[3]
+        found = []
+        for weights in self.weights:
+            values, rows = weights.flatten().sort(descending=True, stable=True)
+            chosen = [row for value, row in zip(values[:count].tolist(), rows.tolist(), strict=False) if value > 0]
+            places = (torch.unravel_index(torch.tensor(row), weights.shape) for row in chosen)
+            found.append(
+                [
+                    Connection(first[frame], (int(y) + 0.5) * high, (int(x) + 0.5) * wide, float(weights[frame, y, x]))
+                    for frame, y, x in places
+                ]
+            )
+        return found
+
+    def _places(self, t: int) -> Tensor:
+        """The position in time of each of `t` frames."""
+        return torch.arange(t) * self.weights.shape[1] // t
 
 
 def attend(model: VideoReID, frames: Tensor, points: Sequence[Point], *, block: str | None = None) -> Attention:

@@ -1,11 +1,12 @@
 """`nlreid demo`: the scores are the library's, the picture shows what was found, a video gives suggestions and says so."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 import nlreid
 from nlreid import Embeddings, Tracklet
@@ -16,7 +17,7 @@ from nlreid.data.datasets.synthetic import SyntheticPeople
 from nlreid.data.histograms import colour_histogram
 from nlreid.embedding import TrackInfo
 from nlreid.evaluation import nearest
-from nlreid.visualize import RankedList, draw_ranked_lists
+from nlreid.visualize import RankedList, draw_ranked_lists, save_picture
 
 RANDOM = "nlreid: the weights are random; give --pretrained for a ranking that means something\n"
 PEOPLE, SEED = 4, 3
@@ -73,7 +74,7 @@ def test_the_scores_are_the_librarys(expected, tmp_path, monkeypatch, capsys):
     for name, (query, gallery) in expected[1].items():
         assert table[name] == pytest.approx(row_of_scores(query, gallery), abs=0.051)
     assert table["guessing"] == [25.0, 100.0, 100.0, 52.1]  # (1 + 1/2 + 1/3 + 1/4) / 4
-    assert last == "nlreid_demo.png: the first 3 of them; green is the same person, red another"
+    assert last == "nlreid_demo.png: the first 3 of them; a tick is the same person, a cross another"
     assert "rendering" in shown.err
     assert "embedding" in shown.err
     assert [path.name for path in tmp_path.iterdir()] == ["nlreid_demo.png"]
@@ -89,8 +90,8 @@ def test_the_picture_shows_who_was_found(expected, tmp_path):
             lists.append(RankedList(split.query[place], answers, values[:3].tolist(), name))
     output = tmp_path / "found.png"
     assert main(drawn("--rows", 2, "--top", 3, "--quiet", "-o", output)) == 0
-    with Image.open(output) as picture:
-        assert picture.tobytes() == draw_ranked_lists(lists).tobytes()
+    save_picture(draw_ranked_lists(lists), tmp_path / "expected.png")
+    assert output.read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 def test_quiet_is_the_table_alone(tmp_path, capsys):
@@ -150,6 +151,29 @@ def test_ctrl_c_leaves_the_earlier_picture(monkeypatch, tmp_path):
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.png", b"old")]
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_without_the_extra_the_scores_are_printed_and_a_line_names_it(monkeypatch, tmp_path, capsys, quiet):
+    options = drawn("--identities", 2, *["--quiet"] * quiet)
+    monkeypatch.chdir(tmp_path)
+    assert main(options) == 0
+    expected = capsys.readouterr().out
+    (tmp_path / "nlreid_demo.png").unlink()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(options) == 0
+    shown = capsys.readouterr()
+    table = expected if quiet else expected[: expected.index("\nnlreid_demo.png")]
+    assert shown.out == table
+    line = "nlreid: no picture is drawn: 'matplotlib' is not installed; install it with: pip install 'nlreid[viz]'\n"
+    assert shown.err.endswith(line)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_was_asked_for_by_name_is_an_error_without_the_extra(monkeypatch, tmp_path, refused):
+    monkeypatch.setattr(demo, "render", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert refused(*drawn("-o", tmp_path / "a.png")).endswith("install it with: pip install 'nlreid[viz]'")
+
+
 # --- people of a video
 
 
@@ -197,12 +221,12 @@ def test_the_picture_of_a_video_shows_the_surest_first(street, capsys):
     pictures = {each.name: each for each in read_video_tracklets(street.video(), street.tracks(*MORE), size=(64, 32))}
     track, _, _, first, _, last, other, *_ = table[1].split()
     title = f"track {track}, {len(pictures[track])} from {first} to {last}"
-    with Image.open(street.folder / "a.png") as shown:
-        people = nlreid.embed(model(demo.SEED), pictures.values(), progress=False)
-        at = {each.name: row for row, each in enumerate(people.tracks)}
-        distance = nearest(people.features[at[track] : at[track] + 1], people.features[at[other] : at[other] + 1]).distances
-        wanted = RankedList(pictures[track], [pictures[other]], [float(distance)], title)
-        assert shown.tobytes() == draw_ranked_lists([wanted]).tobytes()
+    people = nlreid.embed(model(demo.SEED), pictures.values(), progress=False)
+    at = {each.name: row for row, each in enumerate(people.tracks)}
+    distance = nearest(people.features[at[track] : at[track] + 1], people.features[at[other] : at[other] + 1]).distances
+    wanted = RankedList(pictures[track], [pictures[other]], [float(distance)], title)
+    save_picture(draw_ranked_lists([wanted]), street.folder / "expected.png")
+    assert (street.folder / "a.png").read_bytes() == (street.folder / "expected.png").read_bytes()
 
 
 @st.composite
@@ -263,7 +287,7 @@ def test_options_that_do_not_go_together(misused, options, answer):
     ("options", "answer"),
     [
         (["-o", "no/a.png"], "no/a.png: cannot be written: there is no folder"),
-        (["-o", "a.gif"], "a.gif: the ending of a picture's name says its format; wanted one of .png, .jpg, .jpeg"),
+        (["-o", "a.gif"], "a.gif: the ending of a picture's name says its format; wanted one of .png, .jpg, .jpeg, .pdf, .svg"),
         (["-o", "."], "wanted one of .png"),
         (["--device", "quantum"], "device 'quantum' cannot be used here"),
         (["--model", "test_r3d_ml"], "unknown model 'test_r3d_ml'; did you mean 'test_r3d_nl'?"),

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from nlreid.data.datasets.people import read_people
 from nlreid.data.datasets.table import DATASETS, Dataset, read_splits
 from nlreid.data.split import Split
 from nlreid.evaluation import camera_matrix, confidence_interval, evaluate, evaluate_distances, over_splits, rerank
+from nlreid.visualize import draw_cmc
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -553,6 +555,52 @@ def test_camera_matrices_are_shown_with_gaps(saved, capsys):
     assert lines[start + 1].split() == [str(camera) for camera in matrix.cameras]
     for camera, row, line in zip(matrix.cameras, matrix.mAP, lines[start + 2 :], strict=False):
         assert line.split() == [str(camera), *("-" if np.isnan(value) else f"{100 * value:.2f}" for value in row)]
+
+
+@pytest.fixture
+def curves(monkeypatch):
+    """What `draw_cmc` was asked for; it is drawn all the same."""
+    seen, draw = [], draw_cmc
+
+    def noted(systems, *, title):
+        seen.append((systems, title))
+        return draw(systems, title=title)
+
+    monkeypatch.setattr("nlreid.cli.evaluate.draw_cmc", noted)
+    return seen
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+def test_the_picture_is_of_the_cmc_before_and_after_reranking(saved, capsys, tmp_path, curves, ending):
+    picture = tmp_path / f"cmc.{ending}"
+    assert command("--query", saved[0], "--gallery", saved[1], "--rerank", "--picture", picture) == 0
+    assert capsys.readouterr().out.endswith(f"\n{picture}: the CMC\n")
+    ((systems, title),) = curves
+    assert list(systems) == ["m", "m, re-ranked"]
+    assert title == f"{saved[0]} in {saved[1]}"
+    query, gallery = map(Embeddings.load, saved)
+    assert np.array_equal(systems["m"][0].cmc, evaluate(query, gallery).cmc)
+    assert not np.array_equal(systems["m"][0].average_precision, systems["m, re-ranked"][0].average_precision)
+    assert picture.read_bytes()[:4] in (b"%PDF", b"\x89PNG")
+
+
+@pytest.mark.usefixtures("_two_splits")
+def test_the_picture_of_several_splits_is_of_them_all(people, capsys, tmp_path, curves):
+    assert command("toy", people, *MODEL, "--json", "--picture", tmp_path / "cmc.png") == 0
+    assert len(json.loads(capsys.readouterr().out)["splits"]) == 2
+    ((systems, _),) = curves
+    ((name, splits),) = systems.items()
+    assert name.startswith("test_r3d")
+    assert len(splits) == 2
+
+
+def test_pictures_are_refused_before_the_work(people, tmp_path, refused, monkeypatch, batches):
+    base = ["evaluate", "people", people, *MODEL, "--picture"]
+    assert "wanted one of .png" in refused(*base, tmp_path / "cmc.txt")
+    assert "there is no folder" in refused(*base, tmp_path / "no" / "cmc.png")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "pip install 'nlreid[viz]'" in refused(*base, tmp_path / "cmc.png")
+    assert batches == []
 
 
 def test_one_file_can_be_both(saved, capsys):

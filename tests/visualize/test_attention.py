@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional as F
+from visualize.reading import check_legible, drawn, photographs, sheet, texts
 
 import nlreid
 from nlreid.errors import InputError, UnknownNameError
 from nlreid.visualize import Attention, attend, draw_attention
-from nlreid.visualize.heat_map import heated
+from nlreid.visualize.heat import heated
 
 BLOCKS = ["layer2.non_local_0", "layer3.non_local_0"]
 
@@ -112,30 +115,78 @@ def test_positions_of_odd_numbers_of_frames():
     assert spread[0, :, 0, 0].tolist() == [0, 0, 1, 1, 2]
 
 
-def test_the_largest_weight_is_the_lightest_and_what_is_not_above_0_is_grey():
-    frames = np.full((1, 1, 4, 3), (30, 60, 90), np.uint8)
-    picture = heated(frames, np.array([[[-1.0, 0.0, 0.5, 2.0]]], np.float32))
-    assert picture[0, 0, :2].tolist() == [[60, 60, 60]] * 2
-    light = picture[0, 0].astype(int).sum(axis=1)
-    assert light[3] > light[2] > light[1]
-    assert picture[0, 0, 3].tolist() == [round(0.15 * 60 + 0.85 * value) for value in (255, 240, 120)]
+def attention(t, places, count, seed=0, shape=(24, 16)):
+    """Of frames that are given, weights that are drawn."""
+    generator = torch.Generator().manual_seed(seed)
+    frames = torch.randint(0, 256, (t, *shape, 3), dtype=torch.uint8, generator=generator)
+    points = tuple((place % t, place % shape[0], 2 * place % shape[1]) for place in range(count))
+    weights = torch.randn(count, *places, generator=generator)
+    return Attention("layer2.non_local_1", frames, points, weights, torch.rand(count, generator=generator))
 
 
-def test_weights_that_are_all_zero_show_nothing():
-    picture = heated(np.full((2, 2, 2, 3), 80, np.uint8), np.zeros((2, 2, 2), np.float32))
-    assert (picture == 80).all()
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 30), st.integers(0, 99))
+def test_the_strongest_are_those_of_a_plain_search(t, count, asked, seed):
+    places = (-(-t // 2), 3, 2)
+    seen = attention(t, places, count, seed)
+    for found, weights in zip(seen.strongest(asked), seen.weights, strict=True):
+        rows = sorted(
+            ((-float(weights[frame, y, x]), frame, y, x) for frame, y, x in np.ndindex(*places) if weights[frame, y, x] > 0)
+        )
+        assert [each.weight for each in found] == [-row[0] for row in rows[:asked]]
+        for each, (_, frame, y, x) in zip(found, rows, strict=False):
+            first = next(number for number in range(t) if number * places[0] // t == frame)
+            assert (each.frame, each.y, each.x) == (first, (y + 0.5) * 24 / 3, (x + 0.5) * 16 / 2)
 
 
-def test_the_picture_has_a_row_for_each_point(model, frames):
-    one, two = (draw_attention(attend(model, frames, [(3, 24, 20)] * count), height=48) for count in (1, 2))
-    step = two.height - one.height
-    assert step > 48
-    assert one.width == two.width
-    rows = np.asarray(two)
-    assert np.array_equal(rows[-step - 12 : -12 - 6], rows[-2 * step - 12 : -step - 12 - 6])  # the same point twice
-    ring = (rows == (0, 220, 255)).all(axis=2).nonzero()
-    assert len(ring[0])
-    assert ((ring[1] - 12) // (40 + 6) == 3).all()  # in the fourth frame
+@pytest.mark.parametrize("t", [1, 8, 16])
+@pytest.mark.parametrize("strongest", [0, 3])
+def test_the_figure_shows_the_clip_and_a_row_for_each_point(t, strongest):
+    seen = attention(t, (-(-t // 2), 3, 2), 2)
+    figure = draw_attention(seen, strongest=strongest)
+    check_legible(figure)
+    *rows, _key = photographs(figure)
+    assert len(rows) == 3 * t
+    expected = [seen.frames.numpy(), *(heated(seen.frames.numpy(), weights) for weights in seen.on_frames().numpy())]
+    for place, (pixels, _) in enumerate(rows):
+        assert np.array_equal(pixels, expected[place // t][place % t])
+    boxes = [box for _, box in rows]
+    assert all(boxes[place].left == boxes[place % t].left for place in range(3 * t))
+    rings = drawn(figure, "point")[:-2]  # twice each, for its edge; the last is that of the key
+    for place, (frame, y, x) in enumerate(seen.points):
+        box = boxes[(1 + place) * t + frame]
+        for ((across, down),) in rings[2 * place : 2 * place + 2]:
+            assert across == pytest.approx(box.left + (x + 0.5) / 16 * (box.right - box.left))
+            assert down == pytest.approx(box.top + (y + 0.5) / 24 * (box.bottom - box.top))
+    lines = drawn(figure, "connection")[: -2 if strongest else None : 2]
+    ends = [end for found in seen.strongest(strongest) for end in found] if strongest else []
+    for (start, end), to in zip(lines, ends, strict=True):
+        assert start in [ring[0] for ring in rings]
+        place = lines.index([start, end]) // strongest
+        box = boxes[(1 + place) * t + to.frame]
+        assert end == pytest.approx(
+            [box.left + to.x / 16 * (box.right - box.left), box.top + to.y / 24 * (box.bottom - box.top)]
+        )
+
+
+def test_the_figures_of_each_row_stand_above_it():
+    seen = attention(8, (4, 3, 2), 2)
+    written = [text for text, _ in texts(draw_attention(seen))]
+    assert "layer2.non_local_1, 8 frames" in written
+    assert [text for text in written if text.isdecimal()] == [str(number) for number in range(1, 9)]
+    for (frame, y, x), weights, added in zip(seen.points, seen.weights, seen.added.tolist(), strict=True):
+        figures = f"largest weight {float(weights.max()):.2g} (all equal: {1 / 24:.2g}); adds {100 * added:.2g} % of"
+        assert f"from frame {frame + 1}, x {x}, y {y}; {figures} the feature's length" in written
+
+
+@pytest.mark.parametrize(("t", "shape"), [(8, (96, 48)), (16, (96, 48)), (4, (30, 80)), (1, (96, 48)), (40, (96, 48))])
+def test_figures_fit_a_page_as_long_as_people_can_be_seen(t, shape):
+    figure = draw_attention(attention(t, (1, 3, 2), 1, shape=shape))
+    _, box = photographs(figure)[0]
+    height, width = box.bottom - box.top, box.right - box.left
+    assert width / height == pytest.approx(shape[1] / shape[0])
+    assert sheet(figure).right <= 7.2 + 1e-6 or min(height, width) == pytest.approx(0.4)
+    check_legible(figure)
 
 
 @pytest.mark.parametrize(
@@ -165,5 +216,9 @@ def test_models_and_blocks_that_do_not_fit(model, frames):
         attend(model, list(frames), [(0, 0, 0)])
     with pytest.raises(InputError, match="uint8 RGB pictures"):
         attend(model, frames.float(), [(0, 0, 0)])
-    with pytest.raises(InputError, match="height is a whole number from 1"):
+    with pytest.raises(InputError, match="height is a number above 0, in inches; got 0"):
         draw_attention(attend(model, frames, [(0, 0, 0)]), height=0)
+    with pytest.raises(InputError, match="strongest is a whole number from 0; got -1"):
+        draw_attention(attend(model, frames, [(0, 0, 0)]), strongest=-1)
+    with pytest.raises(InputError, match="count is a whole number from 1; got 0"):
+        attend(model, frames, [(0, 0, 0)]).strongest(0)

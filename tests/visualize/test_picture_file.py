@@ -1,21 +1,42 @@
-"""Pictures are written whole or not at all."""
+"""Pictures are written whole or not at all, in the format that their name says."""
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nlreid.errors import DataError, InputError
 from nlreid.visualize import save_picture
 from nlreid.visualize.picture_file import check_picture_path
 
-PICTURE = Image.linear_gradient("L").convert("RGB")
+
+def figure(width=2.0, height=1.0):
+    shown = Figure((width, height))
+    shown.text(0.5, 0.5, "a")
+    return shown
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.PNG", "PNG"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG")])
-def test_the_ending_says_the_format(tmp_path, name, kind):
-    save_picture(PICTURE, tmp_path / name)
+@pytest.mark.parametrize("dpi", [50, 150])
+def test_the_ending_says_the_format_and_dpi_the_size(tmp_path, name, kind, dpi):
+    save_picture(figure(), tmp_path / name, dpi=dpi)
     with Image.open(tmp_path / name) as read:
-        assert (read.format, read.mode, read.size) == (kind, "RGB", (256, 256))
-        assert kind != "PNG" or read.tobytes() == PICTURE.tobytes()
+        assert (read.format, read.size) == (kind, (2 * dpi, dpi))
+        assert read.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.pdf", b"%PDF"), ("a.svg", b"<?xml")])
+def test_pictures_that_can_be_enlarged(tmp_path, name, start):
+    save_picture(figure(), tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.pdf"])
+def test_the_same_figure_gives_the_same_bytes(tmp_path, name):
+    written = []
+    for _ in range(2):
+        save_picture(figure(), tmp_path / name)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
 
 
 def test_an_older_picture_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
@@ -28,15 +49,16 @@ def test_an_older_picture_stays_until_the_new_one_is_whole(tmp_path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr("os.fsync", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            save_picture(PICTURE, path)
+            save_picture(figure(), path)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.png", b"old")]
-    save_picture(PICTURE, path)
+    save_picture(figure(), path)
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("write", [check_picture_path, lambda path: save_picture(PICTURE, path)], ids=["check", "save"])
+@pytest.mark.parametrize("write", [check_picture_path, lambda path: save_picture(figure(), path)], ids=["check", "save"])
 def test_places_where_no_picture_can_be(tmp_path, write):
-    with pytest.raises(InputError, match=r"a\.gif: the ending of a picture's name says its format; wanted one of \.png, \.jpg"):
+    answer = r"a\.gif: the ending of a picture's name says its format; wanted one of \.png, \.jpg, \.jpeg, \.pdf, \.svg"
+    with pytest.raises(InputError, match=answer):
         write(tmp_path / "a.gif")
     with pytest.raises(InputError, match=r"wanted one of \.png"):
         write(tmp_path / "png")
@@ -47,10 +69,17 @@ def test_places_where_no_picture_can_be(tmp_path, write):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_too_large_for_a_jpeg_can_be_a_png(tmp_path):
-    long = Image.new("RGB", (1, 65_501))
-    with pytest.raises(InputError, match=r"at most 65500 pixels a side, the picture \(1, 65501\); name it \.png"):
-        save_picture(long, tmp_path / "a.jpg")
-    save_picture(long, tmp_path / "a.png")
-    save_picture(long.crop((0, 0, 1, 65_500)), tmp_path / "a.jpg")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.png"]
+def test_what_is_too_large_for_pixels_can_be_a_pdf(tmp_path):
+    long = figure(0.1, 500)
+    with pytest.raises(InputError, match=r"at most 65000 pixels a side, this one would have 15 x 75000; draw less of it"):
+        save_picture(long, tmp_path / "a.png")
+    save_picture(long, tmp_path / "a.pdf")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pdf"]
+
+
+def test_what_is_no_figure_and_no_dpi(tmp_path):
+    with pytest.raises(InputError, match=r"is a matplotlib\.figure\.Figure, as draw_… answer; got Image"):
+        save_picture(Image.new("RGB", (1, 1)), tmp_path / "a.png")
+    for dpi in (0, -5, float("nan"), "150"):
+        with pytest.raises(InputError, match="dpi is a number above 0; got"):
+            save_picture(figure(), tmp_path / "a.png", dpi=dpi)
