@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import timm  # type: ignore[import-untyped]  # timm does not say that it is typed
+import timm
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -47,12 +47,12 @@ def train(model: nlreid.VideoReID) -> float:
     out = assert_type(model.forward(torch.randn(4, 3, frames, height, width)), ReIDOutput)
     parts = assert_type(nlreid.VideoReIDLoss().forward(out, torch.tensor([0, 0, 1, 1])), LossParts)
     optimiser = torch.optim.SGD(model.param_groups(weight_decay=1e-4), lr=0.01)
-    parts.total.backward()
+    parts.total.backward()  # type: ignore[no-untyped-call]  # torch's own
     optimiser.step()
     assert_type(nlreid.BatchHardTripletLoss("soft").forward(out.embedding, torch.tensor([0, 0, 1, 1])), Tensor)
     if out.logits is not None:
         assert_type(nlreid.LabelSmoothingCrossEntropy(0.1).forward(out.logits, torch.tensor([0, 0, 1, 1])), Tensor)
-    return float(parts.total)
+    return parts.total.item()
 
 
 def people(camid: int) -> list[nlreid.Tracklet]:
@@ -89,9 +89,9 @@ def inflate() -> Backbone3d:
     return assert_type(backbone, Backbone3d)
 
 
-def splits(root: Path) -> list[Split]:
+def splits(root: Path) -> tuple[Split, ...]:
     """A data set."""
-    return assert_type(read_splits("mars", root), list[Split])
+    return assert_type(read_splits("mars", root), tuple[Split, ...])
 
 
 if __name__ == "__main__":

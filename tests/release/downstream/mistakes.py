@@ -10,7 +10,7 @@ import nlreid
 def mistakes(model: nlreid.VideoReID, people: nlreid.Embeddings) -> None:
     """Each line is wrong."""
     nlreid.create_model(50)  # type: ignore[arg-type]
-    nlreid.create_model("r3d50", None, 625)  # type: ignore[misc]
+    nlreid.create_model("r3d50", None, 625)  # type: ignore[call-arg]
     nlreid.list_models(["r3d*"])  # type: ignore[arg-type]
     nlreid.inflate(torch.zeros(1))  # type: ignore[arg-type]
     nlreid.inflate(model, init="median")  # type: ignore[arg-type]
@@ -18,7 +18,7 @@ def mistakes(model: nlreid.VideoReID, people: nlreid.Embeddings) -> None:
     nlreid.NonLocalBlock(512, pairwise=3)  # type: ignore[arg-type]
     nlreid.BatchHardTripletLoss(margin="hard")  # type: ignore[arg-type]
     nlreid.VideoReIDLoss(metric="manhattan")  # type: ignore[arg-type]
-    nlreid.Tracklet("1", frames=[1, 2], pid=1)  # type: ignore[list-item]
+    nlreid.Tracklet("1", frames=[1, 2], pid=1)  # type: ignore[arg-type]
     nlreid.Tracklet("1", frames=[], pid="1")  # type: ignore[arg-type]
     nlreid.embed(people, [])  # type: ignore[arg-type]
     nlreid.embed(model, people)  # type: ignore[arg-type]
