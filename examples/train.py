@@ -5,7 +5,8 @@
 
 The same command goes on where it was interrupted, by Ctrl-C, a kill or a power cut. In the folder `out`: `options.json`,
 `log.jsonl` (a line for each epoch), `checkpoint.pt` while it lasts, and at the end `model`, which
-`nlreid.create_model(…, pretrained="out/model")` loads. docs/training.md says more.
+`nlreid.create_model(…, pretrained="out/model")` loads. With `--split all`, of data sets with ten splits, `split_0` to `split_9`
+have all that, and `scores.json` the mean of their scores. docs/training.md says more.
 """
 
 from __future__ import annotations
@@ -14,20 +15,22 @@ import argparse
 import sys
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from training.arguments import fixed_options, parse_arguments
+from training.arguments import ALL, fixed_options, parse_arguments
 from training.data import Batches, count_identities, make_loader, read_split, training_set
 from training.network import choose_precision, lay_out, make_model, publish, score
-from training.running import Stop, Team, check_options, load_checkpoint, save_checkpoint, write_log
+from training.running import Stop, Team, as_program, check_options, load_checkpoint, save_checkpoint, write_log
+from training.series import each_split, run_in_turn, write_mean
 
 import nlreid
 from nlreid.data.samplers import RandomIdentitySampler
-from nlreid.errors import InputError, NLReIDError
+from nlreid.errors import InputError
 from nlreid.publish.card import ModelCard
 
 SUMS = ("loss", "cross_entropy", "triplet", "accuracy")
@@ -36,19 +39,18 @@ SUMS = ("loss", "cross_entropy", "triplet", "accuracy")
 def main() -> int:
     """Train, or say in one line why not."""
     arguments = parse_arguments()
-    try:
-        team = Team.join(arguments.device)
-        try:
-            with Stop(arguments.time_limit) as stop:
-                return Training(arguments, team, stop).run()
-        finally:
-            team.leave()
-    except (NLReIDError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on from {arguments.output}", file=sys.stderr)
-        return 130
+    return as_program(arguments, partial(train, arguments))
+
+
+def train(arguments: argparse.Namespace, team: Team, stop: Stop) -> int:
+    """One run, or one for each split and then their mean: the exit status."""
+    if arguments.split != ALL:
+        return Training(arguments, team, stop).run()
+    runs = each_split(arguments)
+    status = run_in_turn(runs, lambda own: Training(own, team, stop), team, stop)
+    if status is None and team.rank == 0:
+        print(write_mean(arguments.output, runs))
+    return status or 0
 
 
 class Training:

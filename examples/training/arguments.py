@@ -11,6 +11,7 @@ from typing import Any
 from nlreid.data.datasets.table import DATASETS
 
 SYNTHETIC = "synthetic"
+ALL = "all"  # splits
 # what may change when a run is resumed: none of it changes what is learnt
 FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "time_limit", "licence", "figures", "compiled")
 
@@ -21,17 +22,26 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("dataset", choices=list(DATASETS), help="what to train on")
     parser.add_argument("root", nargs="?", type=Path, help=f"where it lies; {SYNTHETIC} needs no place")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; one that is there is resumed")
-    _add_data(parser.add_argument_group("data"))
+    data = parser.add_argument_group("data")
+    data.add_argument("--split", type=split, default=0, help=f"of data sets with ten splits, which, or {ALL}: one by one")
+    add_reading(data)
     _add_synthetic(parser.add_argument_group(f"data, {SYNTHETIC}"))
     _add_model(parser.add_argument_group("model"))
-    _add_recipe(parser.add_argument_group("recipe"))
-    _add_run(parser.add_argument_group("run"))
+    add_recipe(parser.add_argument_group("recipe"))
+    add_run(parser.add_argument_group("run"))
     arguments = parser.parse_args(argv)
     if (arguments.root is None) != (arguments.dataset == SYNTHETIC):
         parser.error(f"{arguments.dataset} {'needs no place' if arguments.root else 'needs a place: give ROOT'}")
+    if arguments.split == ALL and DATASETS[arguments.dataset].splits == 1:
+        parser.error(f"{arguments.dataset} has one split; leave --split {ALL} out")
+    settle_length(arguments)
+    return arguments
+
+
+def settle_length(arguments: argparse.Namespace) -> None:
+    """300 epochs, where neither epochs nor steps are given."""
     if arguments.steps is None and arguments.epochs is None:
         arguments.epochs = 300
-    return arguments
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -48,8 +58,8 @@ def fixed_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return json.loads(json.dumps(options, default=str))
 
 
-def _add_data(group: Any) -> None:
-    group.add_argument("--split", type=number(int, 0), default=0, help="of data sets with ten splits, which")
+def add_reading(group: Any) -> None:
+    """Add what may be missing of a data set, and what is done to its pictures."""
     group.add_argument("--partial", action="store_true", help="take what is there of an incomplete data set")
     group.add_argument("--erasing", type=number(float, 0, 1), default=0.0, help="probability of random erasing")
 
@@ -74,15 +84,21 @@ def _add_model(group: Any) -> None:
     group.add_argument("--pretrained", help="its weights: a tag such as kinetics or imagenet, a path, or hf-hub:org/name")
     group.add_argument("--init-from", type=Path, help="start from a saved network of another shape, such as a c2d one")
     group.add_argument("--head", choices=("linear", "bottleneck", "bnneck"), help="(default: the paper's bottleneck)")
-    group.add_argument("--frames", type=number(int, 1), help="frames of a clip")
-    group.add_argument("--stride", type=number(int, 1), help="from one frame of a clip to the next")
-    group.add_argument("--size", type=number(int, 1), nargs=2, metavar=("HEIGHT", "WIDTH"), help="of a frame, in pixels")
+    add_clip(group)
     group.add_argument(
         "--set", type=setting, action="append", default=[], metavar="FIELD=JSON", help="another field of its spec: dropout=0.2"
     )
 
 
-def _add_recipe(group: Any) -> None:
+def add_clip(group: Any) -> None:
+    """Add the shape of a clip, which by default is the model's own."""
+    group.add_argument("--frames", type=number(int, 1), help="frames of a clip")
+    group.add_argument("--stride", type=number(int, 1), help="from one frame of a clip to the next")
+    group.add_argument("--size", type=number(int, 1), nargs=2, metavar=("HEIGHT", "WIDTH"), help="of a frame, in pixels")
+
+
+def add_recipe(group: Any) -> None:
+    """Add what decides how is learnt."""
     length = group.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=number(int, 1), help="epochs of all identities (default: 300)")
     length.add_argument("--steps", type=number(int, 1), help="steps of the optimiser, instead")
@@ -104,7 +120,8 @@ def _add_recipe(group: Any) -> None:
     )
 
 
-def _add_run(group: Any) -> None:
+def add_run(group: Any) -> None:
+    """Add what changes nothing that is learnt."""
     group.add_argument("--device", help="(default: cuda if there is one, else cpu)")
     group.add_argument("--workers", type=number(int, 0), default=2, help="processes that read clips, for each that trains")
     group.add_argument("--evaluate-every", type=number(int, 0), default=0, metavar="EPOCHS", help="0: only at the end")
@@ -124,6 +141,11 @@ def number(kind: type[int] | type[float], least: float, most: float = float("inf
 
     parse.__name__ = kind.__name__  # argparse shows it: invalid int value
     return parse
+
+
+def split(text: str) -> int | str:
+    """A split by its number, or all."""
+    return text if text == ALL else int(number(int, 0)(text))
 
 
 def margin(text: str) -> float | str:

@@ -20,6 +20,7 @@ from nlreid.data.datasets.table import read_splits
 from nlreid.data.samplers import Draw, RandomIdentitySampler
 from nlreid.data.split import Split
 from nlreid.data.tracklet_dataset import TrackletDataset
+from nlreid.errors import DataError
 from nlreid.models.spec import ClipSpec
 from training.arguments import SYNTHETIC
 
@@ -28,7 +29,10 @@ def read_split(arguments: argparse.Namespace) -> Split:
     """The data set, of those with several splits one; of synthetic people those to test on."""
     if arguments.dataset == SYNTHETIC:
         return replace(synthetic_people(arguments), train_identities=0).split()
-    (split,) = read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial)
+    try:
+        (split,) = read_splits(arguments.dataset, arguments.root, split=arguments.split, partial=arguments.partial)
+    except DataError as error:  # which tells how to call a function
+        raise DataError(str(error).replace("pass partial=True", "give --partial")) from error
     return split
 
 

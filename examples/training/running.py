@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +20,26 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from nlreid.errors import InputError
+from nlreid.errors import InputError, NLReIDError
 
 T = TypeVar("T")
+
+
+def as_program(arguments: argparse.Namespace, run: Callable[[Team, Stop], int]) -> int:
+    """Run together with the other processes until something stops it, or say in one line why not: the exit status."""
+    try:
+        team = Team.join(arguments.device)
+        try:
+            with Stop(arguments.time_limit) as stop:
+                return run(team, stop)
+        finally:
+            team.leave()
+    except (NLReIDError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on from {arguments.output}", file=sys.stderr)
+        return 130
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The parts of `reproduce_table_2.py`."""
