@@ -113,7 +113,7 @@ class ClipDataset(Dataset[ClipItem], ABC):
 
     @property
     def num_classes(self) -> int:
-        """How many outputs a classifier of the labels has: one more than the largest label."""
+        """How many outputs a classifier of the labels has, one more than the largest label."""
         return max(self.labels.values()) + 1
 
     def __len__(self) -> int:

@@ -1,48 +1,45 @@
 """Every Python block of README and docs runs, in the order of its page, beside the files that the pages speak of."""
 
-import re
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 import torch
+from docs.markdown import blocks, name_of, pages
 
-ROOT = Path(__file__).parents[2]
+# The blocks that do not run, by page and by their first line, and why. Everything else in ```python runs; what is not
+# Python, or is not meant to be whole, is ```text.
+NOT_RUN: dict[str, dict[str, str]] = {}
+
+SPELLINGS = ("py", "python3", "pycon", "ipython")  # of Python, which the pages do not use
+
+
+def python_blocks(page):
+    return [block for block in blocks(page) if block.language == "python"]
+
+
+def first_line(block):
+    return block.text.partition("\n")[0]
+
+
+def runs(block):
+    return first_line(block) not in NOT_RUN.get(name_of(block.page), {})
 
 
 def _pages():
     """Pages with Python blocks; those that need the extra [examples] run with the examples."""
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = path.read_text("utf-8")
-        if "```python" in text:
-            yield pytest.param(path, id=path.name, marks=[pytest.mark.examples] if "import faiss" in text else [])
-
-
-@pytest.fixture
-def street(tmp_path, monkeypatch):
-    """A folder with `street.avi`, twelve frames long, and a track file with two people."""
-    monkeypatch.chdir(tmp_path)
-    generator = np.random.default_rng(0)
-    with av.open("street.avi", "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height = 160, 120
-        for _ in range(12):
-            picture = generator.integers(0, 256, (120, 160, 3), dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
-        container.mux(stream.encode())
-    Path("tracks.txt").write_text(
-        "".join(f"{frame},{person},{20 * person},10,30,80\n" for frame in range(1, 13) for person in (1, 2))
-    )
+    for page in pages():
+        if python_blocks(page):
+            faiss = any("import faiss" in block.text for block in python_blocks(page))
+            yield pytest.param(page, id=name_of(page), marks=[pytest.mark.examples] if faiss else [])
 
 
 @pytest.mark.parametrize("page", list(_pages()))
 @pytest.mark.usefixtures("street")
 def test_python_blocks_run(page):
-    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    namespace: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), namespace)
+    namespace: dict[str, object] = {"__name__": "__page__"}
+    for block in filter(runs, python_blocks(page)):
+        source = "\n" * (block.line - 1) + block.text  # a traceback names the line of the page
+        exec(compile(source, str(page), "exec"), namespace)
     if page.name == "README.md":
         assert namespace["out"].embedding.shape == (2, 512)
         assert len(namespace["people"]) == 2
@@ -50,7 +47,23 @@ def test_python_blocks_run(page):
         assert Path("people.safetensors").is_file()
 
 
-def test_links_inside_the_project_lead_somewhere():
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def test_what_does_not_run_is_there_and_is_python():
+    written = {(name_of(page), first_line(block)) for page in pages() for block in python_blocks(page)}
+    listed = {(page, line) for page, lines in NOT_RUN.items() for line in lines}
+    assert not listed - written, "listed, and no longer on the page"
+    for page in pages():
+        for block in python_blocks(page):
+            compile(block.text, f"{name_of(page)}:{block.line}", "exec")
+
+
+def test_python_is_called_python():
+    other = [f"{name_of(page)}:{block.line}" for page in pages() for block in blocks(page) if block.language in SPELLINGS]
+    assert not other
+
+
+@pytest.mark.parametrize(
+    "line", ["import nlreid", "from nlreid.data import clips", ">>> nlreid.list_models()", "backbone = nlreid.inflate(x)"]
+)
+def test_no_whole_block_of_python_hides_in_a_block_without_a_language(line):
+    nameless = [block for page in pages() for block in blocks(page) if not block.language]
+    assert not [f"{name_of(block.page)}:{block.line}" for block in nameless if first_line(block).startswith(line)]

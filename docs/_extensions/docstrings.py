@@ -1,0 +1,63 @@
+"""Docstrings as Sphinx wants them: in the code a name stands in single backticks, as in Markdown.
+
+What may be the name of a Python object becomes a cross-reference if the reference has it, and code if it does not; everything
+else in backticks is code.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.autodoc.typehints import record_typehints
+
+_SPAN = re.compile(r"(?<![`:\\])`([^`]+)`(?!`)(?=(\w)?)")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect to Sphinx; docstrings are changed before napoleon takes their sections apart."""
+    app.connect("autodoc-process-docstring", change_docstring, priority=400)
+    app.connect("autodoc-process-signature", read_constructor, priority=600)
+    app.connect("missing-reference", code_where_nothing_is_found)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def change_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Rewrite the backticks of one docstring, in place; its doctests stay as they are."""
+    del app, what, name, obj, options
+    lines[:] = with_roles("\n".join(lines)).split("\n")
+
+
+def with_roles(text: str) -> str:
+    r"""A docstring with its single backticks as reStructuredText has them.
+
+    >>> with_roles("of `nlreid.embed`, as `(b, 3)`")
+    'of :py:obj:`nlreid.embed`, as ``(b, 3)``'
+    """
+    parts = re.split(r"(^ *>>> (?:.+\n?)+)", text, flags=re.MULTILINE)
+    parts[::2] = [_SPAN.sub(_role, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _role(match: re.Match[str]) -> str:
+    code, glued = match.groups()
+    role = f":py:obj:`{code}`" if _NAME.fullmatch(code) else f"``{code}``"
+    return role + ("\\ " if glued else "")  # as in `Tracklet`s
+
+
+def read_constructor(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str, returns: str) -> None:
+    """Note the types of a class's arguments as objects: autodoc notes them as they are written, without what they stand for."""
+    if what == "class" and obj.__init__ is not object.__init__:
+        record_typehints(app, what, name, obj.__init__, options, args, returns)
+
+
+def code_where_nothing_is_found(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.TextElement
+) -> nodes.TextElement | None:
+    """A name in backticks that is none of the reference's is code; types of signatures must be found, or be listed."""
+    del app, env
+    return contnode if node["reftype"] == "obj" and node["refdomain"] == "py" else None
