@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+_ask = getattr(torch.compiler, "is_exporting", None)  # torch 2.6 does not say
+
 
 def exporting() -> bool:
     """Whether `torch.export` is tracing, for itself or for ONNX.
@@ -14,4 +16,4 @@ def exporting() -> bool:
     >>> exporting()
     False
     """
-    return torch.compiler.is_exporting()
+    return _ask is not None and bool(_ask())
