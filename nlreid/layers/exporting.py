@@ -16,4 +16,5 @@ def exporting() -> bool:
     >>> exporting()
     False
     """
-    return _ask is not None and bool(_ask())
+    # torch 2.11 says so of all that Dynamo traces, too, and what is compiled to be run here is to be fast
+    return _ask is not None and bool(_ask()) and not torch.compiler.is_dynamo_compiling()
