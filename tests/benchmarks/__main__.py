@@ -24,6 +24,8 @@ def main() -> int:
     parts = [markdown.table("Machine", ["what", "how much"], machine.facts())]
     for name in given.tables or TABLES:
         for title, header, rows in importlib.import_module(f"benchmarks.{name}").tables(given.quick):
+            if all(cell == "-" for row in rows for cell in row[1:]):
+                continue  # nothing of it was measured
             parts.append(markdown.table(title, header, rows))
             sys.stderr.write(parts[-1] + "\n")
     generated = "\n".join(parts)
