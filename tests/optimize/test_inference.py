@@ -273,3 +273,8 @@ def test_it_cannot_be_saved(tmp_path):
     fast = nlreid.optimize_for_inference(nlreid.create_model("test_r3d_nl"))
     with pytest.raises(InputError, match="changed after create_model"):
         nlreid.save_pretrained(fast, tmp_path / "fast", card={"licence": "MIT", "summary": "Fast."})
+
+
+def test_a_way_of_compiling_that_there_is_not_is_named():
+    with pytest.raises(InputError, match=r"compile is False, True or 'max-autotune'; got 'fast'"):
+        nlreid.optimize_for_inference(nlreid.create_model("test_r3d"), compile="fast")
