@@ -11,12 +11,14 @@ from timm.layers.eca import CecaModule, EcaModule
 from timm.layers.evo_norm import EvoNorm2dS0, EvoNorm2dS0a
 from timm.layers.filter_response_norm import FilterResponseNormTlu2d
 from timm.layers.global_context import GlobalContext
+from timm.layers.helpers import to_2tuple
 from timm.layers.norm import LayerNorm2d
 from timm.layers.selective_kernel import SelectiveKernelAttn
 from timm.layers.split_attn import SplitAttn
 from timm.layers.squeeze_excite import EffectiveSEModule, SEModule
 from timm.models import senet
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nlreid.layers.exporting import exporting
 
@@ -78,11 +80,9 @@ class _FrameByFrame(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(b, c, t, h, w)` to `(b, c, t / temporal_stride, h / stride, w / stride)`."""
         x = x[:, :, :: self.temporal_stride]
-        frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
-        if exporting():
-            frames = frames.contiguous()  # else what pools guesses a layout, from a number of frames that is not to matter
+        frames = rearrange(x, "b c t h w -> (b t) c h w")
         pooled: Tensor = super().forward(frames)
-        return pooled.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)  # b c t h w
+        return rearrange(pooled, "(b t) c h w -> b c t h w", b=x.shape[0])
 
 
 class FrameBlurPool(_FrameByFrame, BlurPool2d):
@@ -91,6 +91,16 @@ class FrameBlurPool(_FrameByFrame, BlurPool2d):
 
 class FrameAvgPool(_FrameByFrame, nn.AvgPool2d):
     """Spatial average pooling of each frame; unlike `AvgPool3d`, it takes maps smaller than its window, as in 2D."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(b, c, t, h, w)` to `(b, c, t / temporal_stride, h / stride, w / stride)`."""
+        if not exporting():
+            return super().forward(x)
+        if self.temporal_stride > 1:  # as many frames as a convolution leaves, by a formula that is seen to be the same
+            x = F.avg_pool3d(x, 1, (self.temporal_stride, 1, 1))
+        kernel, stride, padding = (to_2tuple(sides) for sides in (self.kernel_size, self.stride, self.padding))
+        in_3d = ((1, *kernel), (1, *stride), (0, *padding))
+        return F.avg_pool3d(x, *in_3d, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
 
 class SEModule3d(SEModule):

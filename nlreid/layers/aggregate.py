@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nlreid.errors import InputError, unknown_name
 from nlreid.layers.conv3d import Conv3d
+from nlreid.layers.exporting import exporting
+from nlreid.layers.recurrence import stepped
 
 
 class Aggregate(nn.Module, ABC):
@@ -104,12 +107,7 @@ class TemporalRNN(Aggregate):
         self._last_only = output == "last"
 
     def _aggregate(self, x: Tensor) -> Tensor:
-        state: Tensor | tuple[Tensor, Tensor] | None = None
-        outputs: list[Tensor] = []
-        for frame in x.mean(dim=(3, 4)).unbind(2):  # t times b c
-            state = self.rnn(frame, state)
-            outputs.append(state[0] if isinstance(state, tuple) else state)  # an LSTM's state is (output, memory)
-        return outputs[-1] if self._last_only else torch.stack(outputs).mean(dim=0)
+        return stepped(self.rnn, x.mean(dim=(3, 4)), last_only=self._last_only)
 
 
 class TemporalAttention(Aggregate):
@@ -132,10 +130,16 @@ class TemporalAttention(Aggregate):
 
     def _aggregate(self, x: Tensor) -> Tensor:
         seen = torch.relu(self.conv(x)).mean(dim=(3, 4))  # b inner t
-        weights = self.fc(seen.transpose(1, 2)).softmax(dim=1)  # b t 1
+        weights = self._scores(seen).softmax(dim=2)  # b 1 t
         frames = x.mean(dim=(3, 4))  # b c t
-        weighted: Tensor = frames * weights.transpose(1, 2)
+        weighted: Tensor = frames * weights
         return weighted.sum(dim=2)
+
+    def _scores(self, seen: Tensor) -> Tensor:
+        if exporting():  # of a product, the graph would hold for more than one frame, or for one
+            return F.conv1d(seen, self.fc.weight.unsqueeze(2))
+        scores: Tensor = self.fc(seen.transpose(1, 2))  # b t 1
+        return scores.transpose(1, 2)
 
 
 _CELLS: dict[str, Callable[[int, int], nn.LSTMCell | nn.GRUCell]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree
 
 from nlreid.errors import InputError, whole_number
 
@@ -19,6 +20,10 @@ class ReIDOutput(NamedTuple):
     """`(b, d)`, not normalised; embeddings of one person lie close."""
     logits: Tensor | None
     """`(b, n)`, one score a person of the training set; None where there is no classifier."""
+
+
+# so that torch.export.save can write a program that gives one
+_pytree._register_namedtuple(ReIDOutput, serialized_type_name="nlreid.ReIDOutput")
 
 
 class Head(nn.Module, ABC):

@@ -106,7 +106,7 @@ class NonLocalBlock(nn.Module):
         g = self._pool(self.g(source), first=False)
         q, k, v = (part.flatten(2).transpose(1, 2) for part in (theta, phi, g))  # b (t h w) c
         y = self._affinity.apply(q, k, v, **self._options())  # b (t h w) inner
-        y = y.transpose(1, 2).unflatten(2, x.shape[2:])  # b inner t h w
+        y = torch.unflatten(y.transpose(1, 2), 2, x.shape[2:])  # b inner t h w
         out: Tensor = x + self.norm(self.out(y))  # Eq. 2
         return out
 

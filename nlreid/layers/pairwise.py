@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlreid.layers.attention import attend
+from nlreid.layers.exporting import exporting
 
 
 def softmax(q: Tensor, k: Tensor, v: Tensor, scale: float = 1.0) -> Tensor:
@@ -111,9 +112,19 @@ def concatenation(q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> Tensor:
     a, b = _halves(q, k, weight)  # b n, b m
     b, order = b.sort(dim=1, descending=True)
     values = _wide(v).gather(1, order.unsqueeze(2).expand(v.shape))  # b m d, in the order of b
-    rank = torch.searchsorted(-b.detach(), a.detach())  # b n: how many keys have b_j > -a_i; a tie adds 0 either way
+    rank = _rank(-b.detach(), a.detach())  # b n: how many keys have b_j > -a_i; a tie adds 0 either way
     plain, weighted = _prefix(values, rank), _prefix(b.unsqueeze(2) * values, rank)  # b n d
     return ((a.unsqueeze(2) * plain + weighted) / k.shape[1]).to(v.dtype)
+
+
+def _rank(rising: Tensor, a: Tensor) -> Tensor:
+    """How many of some rising numbers are below each of others, equal ones or not: `(b, m)`, `(b, n)` -> `(b, n)`."""
+    if not exporting():
+        return torch.searchsorted(rising, a)
+    # ONNX has no search, but sorts
+    order = torch.cat((a, rising), dim=1).sort(dim=1).indices
+    before = (order >= a.shape[1]).long().cumsum(dim=1)
+    return torch.zeros_like(before).scatter(1, order, before).narrow(1, 0, a.shape[1])
 
 
 def _prefix(values: Tensor, rank: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def max_pool_frames(x: Tensor, kernel: Size, *options: Any) -> Tensor:
         `(b, c, t, h', w')`, in memory as `x` is.
     """
     frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
-    out = F.max_pool2d(frames, kernel, *options)
+    out: Tensor = F.max_pool2d(frames, kernel, *options)
     return out.view(x.shape[0], x.shape[2], *out.shape[1:]).transpose(1, 2)  # b c t h' w'
 
 
