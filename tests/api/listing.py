@@ -17,7 +17,7 @@ from nlreid.cli import build_parser
 ROOT = Path(__file__).parents[2]
 FOR_THE_DEVELOPERS = ("architecture.md", "changelog.md", "known_limits.md", "releasing.md")
 _IMPORTED = re.compile(r"^(?:>>> )?\s*from (nlreid[\w.]*) import (?:\(([^)]*)\)|([\w, ]+))", re.MULTILINE)
-_NAMED = re.compile(r"(?<![\w./:@-])nlreid(?:\.[A-Za-z_]\w*)+(?![\w/-]|\.\w)")
+_NAMED = re.compile(r"(?<!from )(?<![\w./:@-])nlreid(?:\.[A-Za-z_]\w*)+(?![\w/-]|\.\w)")
 
 
 def mentioned() -> dict[str, object]:
