@@ -62,6 +62,10 @@ class DataError(NLReIDError, ValueError):
     """A file or folder of input data (video, tracks, frames, embeddings) that cannot be used as it is."""
 
 
+class ExportError(NLReIDError, RuntimeError):
+    """A network that cannot be exported, or whose export answers otherwise."""
+
+
 class MissingExtraError(NLReIDError, ImportError):
     """An optional dependency that is not installed."""
 

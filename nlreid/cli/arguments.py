@@ -17,6 +17,7 @@ from nlreid.errors import InputError
 from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.table.config import Config
 from nlreid.models import VideoReID, create_model, list_models, list_pretrained
+from nlreid.models.exported import ExportedModel
 from nlreid.models.pretrained import HUB, aliases
 from nlreid.models.read import read_checkpoint
 
@@ -72,14 +73,26 @@ def add_model_options(
         seeded: What it is a seed of, for the help.
     """
     named = f"a name of `nlreid models` (default: that of the folder given as --pretrained, else {model})"
-    pretrained = f"weights: a tag, a file or folder, or hf-hub:org/name (default: {weights})"
     return [
         parser.add_argument("--model", help=named),
-        parser.add_argument("--pretrained", metavar="TAG|PATH|HUB", help=pretrained),
-        number_option(parser, "--seed", whole_number(0, 2**63 - 1), seed, f"seed of {seeded}"),
+        *add_weights_options(parser, weights=weights, seed=seed, seeded=seeded),
         number_option(parser, "--batch-size", whole_number(1), 8, "clips that run together"),
         parser.add_argument("--device", help="where to run, as in 'cuda' (default: cuda if there is one, else cpu)"),
         parser.add_argument("--autocast", choices=sorted(DTYPES), help="run in mixed precision"),
+    ]
+
+
+def add_weights_options(
+    parser: Any,
+    weights: str = "those of the tag in the model's name, else random ones",
+    seed: int = 0,
+    seeded: str = "random weights",
+) -> list[argparse.Action]:
+    """Add the options that say which weights a model has."""
+    pretrained = f"weights: a tag, a file or folder, or hf-hub:org/name (default: {weights})"
+    return [
+        parser.add_argument("--pretrained", metavar="TAG|PATH|HUB", help=pretrained),
+        number_option(parser, "--seed", whole_number(0, 2**63 - 1), seed, f"seed of {seeded}"),
     ]
 
 
@@ -130,6 +143,6 @@ def _config_of(path: Path) -> Config | None:
     return read_config(read_tensors(path)) if is_file(path) else None
 
 
-def with_seed(people: Embeddings, model: VideoReID, seed: int) -> Embeddings:
+def with_seed(people: Embeddings, model: VideoReID | ExportedModel, seed: int) -> Embeddings:
     """Embeddings that name the seed of random weights: of another seed they are another model's, and must not be compared."""
     return replace(people, model=f"{people.model}, seed {seed}") if model.loaded.source == "random" else people

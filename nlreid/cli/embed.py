@@ -25,6 +25,7 @@ from nlreid.data.tracklet import Tracklet
 from nlreid.data.whole_file import check_writable
 from nlreid.embedding import embed
 from nlreid.models import VideoReID
+from nlreid.models.exported import ExportedModel, load_onnx
 from nlreid.optimize import optimize_for_inference
 
 
@@ -40,19 +41,24 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("source", metavar="VIDEO", type=Path, help=source)
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where to write (safetensors)")
     add_track_options(parser)
-    add_model_options(parser)
+    options = add_model_options(parser)
+    parser.add_argument(
+        "--onnx", metavar="FILE", type=Path, help="embed with what `nlreid export` wrote, in place of a model (needs [onnx])"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
-    parser.set_defaults(run=run)
+    of_models = [action for action in options if action.dest != "batch_size"]
+    parser.set_defaults(run=run, misused=parser.error, only_models=of_models)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Embed and write; nothing is written unless everything went well."""
+    _check_network(arguments)
     check_writable(arguments.output)
-    check_paths(arguments.source, arguments.output, arguments.tracks, arguments.pretrained)
+    check_paths(arguments.source, arguments.output, arguments.tracks, arguments.pretrained, arguments.onnx)
     check_has_tracks(arguments.source, arguments.tracks)
-    device = resolve_device(device_name(arguments))
+    device = None if arguments.onnx else resolve_device(device_name(arguments))
     tracks = read_track_file(arguments) if arguments.tracks else None
-    model = optimize_for_inference(make_model(arguments))
+    model = load_onnx(arguments.onnx) if arguments.onnx else optimize_for_inference(make_model(arguments))
     report = CropReport()
     tracklets = _tracklets(arguments, tracks, model, report)
     people = embed(
@@ -71,8 +77,19 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{arguments.output}: {len(people)} embeddings of {people.features.shape[1]} values ({people.model})")
 
 
+def _check_network(arguments: argparse.Namespace) -> None:
+    """Either a model or a file that holds one; options of a model have no meaning for a file."""
+    given = [action for action in arguments.only_models if getattr(arguments, action.dest) != action.default]
+    if arguments.onnx and given:
+        options = ", ".join(action.option_strings[0] for action in given)
+        arguments.misused(
+            f"the file of --onnx holds the network and its weights, and runs on the CPU in float32; leave {options} out, "
+            "or leave --onnx out to embed with a model"
+        )
+
+
 def _tracklets(
-    arguments: argparse.Namespace, tracks: TrackFile | None, model: VideoReID, report: CropReport
+    arguments: argparse.Namespace, tracks: TrackFile | None, model: VideoReID | ExportedModel, report: CropReport
 ) -> Iterator[Tracklet]:
     if tracks is None:
         return _long_enough(read_folder(arguments.source), arguments.min_frames, report.short)

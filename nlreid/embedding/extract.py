@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -19,12 +20,13 @@ from nlreid.embedding.transfer import Upload
 from nlreid.errors import InputError, whole_number
 from nlreid.hub.progress import counting_bar
 from nlreid.layers.modes import evaluating
+from nlreid.models.exported import ExportedModel
 from nlreid.models.network import VideoReID
 from nlreid.models.spec import ClipSpec
 
 
 def embed(
-    model: VideoReID,
+    model: VideoReID | ExportedModel,
     tracklets: Iterable[Tracklet],
     *,
     batch_size: int = 16,
@@ -46,7 +48,8 @@ def embed(
     has ended when `embed` returns. The result does not depend on `prefetch`.
 
     Args:
-        model: The network. It runs in evaluation mode; it and each of its parts are left in the mode that they were in.
+        model: The network, or what `nlreid.export.load_onnx` opened. It runs in evaluation mode; it and each of its parts are
+            left in the mode that they were in.
         tracklets: What to embed; names are unique. All have a pid, or none; the same for camids.
         batch_size: Clips that run together.
         device: Where to run; the model is moved there. By default where it is.
@@ -95,14 +98,14 @@ class Running:
 
 
 def embed_counted(
-    model: VideoReID, tracklets: Iterable[Tracklet], running: Running, count: Callable[[int], None]
+    model: VideoReID | ExportedModel, tracklets: Iterable[Tracklet], running: Running, count: Callable[[int], None]
 ) -> Embeddings:
     """`embed`, of a model and tracklets that were looked at; `count` is told how many are done, whenever that may change."""
     sums = _Sums()
     count(0)
-    parameter = next(model.parameters())
-    upload = Upload(parameter.device, parameter.dtype)
-    made = batches(tracklets, model.clip_spec, model.backbone.min_frames, running.batch_size, pinned=upload.pinned)
+    place = _place(model)
+    upload = Upload(place.device, place.dtype)
+    made = batches(tracklets, model.clip_spec, model.min_frames, running.batch_size, pinned=upload.pinned)
     with evaluating(model), torch.inference_mode(), closing(prefetched(upload.begin(made), running.prefetch)) as ready:
         for batch in ready:
             sums.add(_run(model, upload.finish(batch), running.autocast), batch)
@@ -124,7 +127,7 @@ def check_model(model: object) -> None:
         raise InputError(f"the model to embed with is one of nlreid.create_model; got {type(model).__qualname__}")
 
 
-def made_by(model: VideoReID) -> str:
+def made_by(model: VideoReID | ExportedModel) -> str:
     """Name and weights of a model; the checksum, too, since a path can hold other weights tomorrow."""
     checksum = f" (sha256 {model.loaded.sha256[:12]})" if model.loaded.sha256 else ""
     return f"{model.name}, weights: {model.loaded.source}{checksum}"
@@ -171,10 +174,15 @@ class _Sums:
         )
 
 
-def _run(model: VideoReID, clips: Tensor, autocast: torch.dtype | None) -> Tensor:
-    parameter = next(model.parameters())
-    batch = clips.to(parameter.device, parameter.dtype)  # (b, 3, t, h, w)
-    with torch.autocast(parameter.device.type, dtype=autocast, enabled=autocast is not None):
+def _run(model: VideoReID | ExportedModel, clips: Tensor, autocast: torch.dtype | None) -> Tensor:
+    place = _place(model)
+    batch = clips.to(place.device, place.dtype)  # (b, 3, t, h, w)
+    with torch.autocast(place.device.type, dtype=autocast, enabled=autocast is not None):
         output = model(batch)
     embedding: Tensor = output.embedding
     return embedding.float().cpu()
+
+
+def _place(model: nn.Module) -> Tensor:
+    """A tensor of the device and type that the network computes on and in; one from a file has no parameters."""
+    return next(chain(model.parameters(), model.buffers()))

@@ -18,13 +18,14 @@ from nlreid.embedding.kept_folder import PARTS, check_folder, keep_part, kept_pa
 from nlreid.embedding.provenance import describe
 from nlreid.errors import DataError, InputError, whole_number
 from nlreid.hub.progress import counting_bar
+from nlreid.models.exported import ExportedModel
 from nlreid.models.network import VideoReID
 
 PART = 64  # some minutes of a large network on a CPU
 
 
 def embed_in_parts(
-    model: VideoReID,
+    model: VideoReID | ExportedModel,
     tracklets: Sequence[Tracklet],
     folder: str | Path,
     *,

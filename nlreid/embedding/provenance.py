@@ -16,6 +16,7 @@ from nlreid.data.disk import reading
 from nlreid.data.tracklet import Tracklet
 from nlreid.errors import InputError
 from nlreid.inflation.plans import resolve_plan
+from nlreid.models.exported import ExportedModel
 from nlreid.models.network import VideoReID
 
 FORMAT = 2
@@ -24,7 +25,9 @@ _BEGINNING = 65_536  # bytes that are read of the first picture of a tracklet
 _PLACE, _SOURCE = "pictures in", "weights from"  # told, not compared: files may move
 
 
-def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocast: torch.dtype | None) -> dict[str, Any]:
+def describe(
+    model: VideoReID | ExportedModel, tracklets: Sequence[Tracklet], part: int, autocast: torch.dtype | None
+) -> dict[str, Any]:
     """What the embeddings of tracklets depend on, as JSON.
 
     Of picture files the names and sizes are seen, and of each tracklet the beginning of the first file; not the folder, so
@@ -32,7 +35,8 @@ def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocas
     look at each file, a few microseconds on a disk of the machine.
 
     Args:
-        model: The network; its tensors are summed up as they are now, whatever was done to them since they were loaded.
+        model: The network; its tensors are summed up as they are now, whatever was done to them since they were loaded. Of one
+            in a file, the bytes of the file are.
         tracklets: What is embedded; pictures in memory are summed up whole.
         part: How many are embedded together.
         autocast: The type of mixed precision.
@@ -41,13 +45,13 @@ def describe(model: VideoReID, tracklets: Sequence[Tracklet], part: int, autocas
         InputError: If a frame is neither an array nor a path.
         DataError: If a picture file is not there.
     """
-    network = asdict(model.spec) | {"plan": asdict(resolve_plan(model.spec.plan))}  # a plan may be given by its name
-    clips = network.pop("clip") | {"frames": max(model.clip_spec.frames, model.backbone.min_frames)}
+    network = _network(model)
+    clips = network.pop("clip") | {"frames": max(model.clip_spec.frames, model.min_frames)}
     clips.pop("stride")  # of training clips
     about = {
         "format": FORMAT,
         "model": model.name,
-        "weights": _tensors_digest(model),
+        "weights": model.loaded.sha256[:_DIGITS] if isinstance(model, ExportedModel) else _tensors_digest(model),
         _SOURCE: model.loaded.source,
         "network": network,
         "clips": clips,
@@ -64,6 +68,13 @@ def digest_of(about: Mapping[str, Any]) -> str:
     """A checksum of all that matters of a description, for the parts of what it describes."""
     matters = {key: value for key, value in about.items() if key not in (_PLACE, _SOURCE)}
     return sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def _network(model: VideoReID | ExportedModel) -> dict[str, Any]:
+    """What the network is, as data."""
+    if isinstance(model, ExportedModel):
+        return asdict(model.about)
+    return asdict(model.spec) | {"plan": asdict(resolve_plan(model.spec.plan))}  # a plan may be given by its name
 
 
 def _tensors_digest(model: VideoReID) -> str:

@@ -68,6 +68,11 @@ class VideoReID(nn.Module):
         return self.spec.clip
 
     @property
+    def min_frames(self) -> int:
+        """The shortest clip that it takes, in frames."""
+        return self.backbone.min_frames
+
+    @property
     def num_features(self) -> int:
         """Channels of `forward_features`."""
         return self.backbone.num_features
