@@ -12,6 +12,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext import autosummary
 from sphinx.ext.autodoc.typehints import record_typehints
 
 _SPAN = re.compile(r"(?<![`:\\])`([^`]+)`(?!`)(?=(\w)?)")
@@ -20,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx; docstrings are changed before napoleon takes their sections apart."""
+    autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Sec.", "Fig.")  # no ends of a sentence
     app.connect("autodoc-process-docstring", change_docstring, priority=400)
     app.connect("autodoc-process-signature", read_constructor, priority=600)
     app.connect("missing-reference", code_where_nothing_is_found)
