@@ -113,7 +113,8 @@ def _drawn(arguments: argparse.Namespace, device: torch.device) -> tuple[list[Ra
         print("Each one in the first camera is looked for among all in the second.\n")
     print("\n".join(score_table(described)))
     lists = ranked_lists(split, described, arguments.rows or 3, arguments.top)
-    return lists, f"the first {len(lists) // len(described)} of them; a tick is the same person, a cross another"
+    count = len(lists) // len(described)
+    return lists, f"the first {count if count > 1 else 'one'} of them; a tick is the same person, a cross another"
 
 
 def _of_video(arguments: argparse.Namespace, device: torch.device) -> tuple[list[RankedList], str]:

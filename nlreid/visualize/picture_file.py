@@ -22,7 +22,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {  # of matplotlib, and what it
     ".pdf": ("pdf", {"metadata": {"CreationDate": None}}),
     ".svg": ("svg", {"metadata": {"Date": None}}),
 }
-DPI = 150
+DPI = 110
 _LARGEST = 65_000  # pixels a side that a JPEG can have, and matplotlib's oldest drawing
 
 

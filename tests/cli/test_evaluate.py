@@ -572,13 +572,13 @@ def curves(monkeypatch):
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 def test_the_picture_is_of_the_cmc_before_and_after_reranking(saved, capsys, tmp_path, curves, ending):
+    query, gallery, files = saved
     picture = tmp_path / f"cmc.{ending}"
-    assert command("--query", saved[0], "--gallery", saved[1], "--rerank", "--picture", picture) == 0
+    assert command(*files, "--rerank", "--picture", picture) == 0
     assert capsys.readouterr().out.endswith(f"\n{picture}: the CMC\n")
     ((systems, title),) = curves
     assert list(systems) == ["m", "m, re-ranked"]
-    assert title == f"{saved[0]} in {saved[1]}"
-    query, gallery = map(Embeddings.load, saved)
+    assert title == f"{files[1]} in {files[3]}"
     assert np.array_equal(systems["m"][0].cmc, evaluate(query, gallery).cmc)
     assert not np.array_equal(systems["m"][0].average_precision, systems["m, re-ranked"][0].average_precision)
     assert picture.read_bytes()[:4] in (b"%PDF", b"\x89PNG")

@@ -70,8 +70,8 @@ def test_places_where_no_picture_can_be(tmp_path, write):
 
 
 def test_what_is_too_large_for_pixels_can_be_a_pdf(tmp_path):
-    long = figure(0.1, 500)
-    with pytest.raises(InputError, match=r"at most 65000 pixels a side, this one would have 15 x 75000; draw less of it"):
+    long = figure(0.1, 600)
+    with pytest.raises(InputError, match=r"at most 65000 pixels a side, this one would have 11 x 66000; draw less of it"):
         save_picture(long, tmp_path / "a.png")
     save_picture(long, tmp_path / "a.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["a.pdf"]
