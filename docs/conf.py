@@ -26,7 +26,7 @@ extensions = [
     "outside",
     "mathml",
 ]
-exclude_patterns = ["_build", "_extensions"]
+exclude_patterns = ["_build", "_extensions", "_static"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4  # links to headings, as in page.md#a-heading
@@ -53,6 +53,8 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = f"nlreid {release}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_copy_source = False

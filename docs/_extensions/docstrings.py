@@ -16,6 +16,9 @@ from sphinx.ext import autosummary
 from sphinx.ext.autodoc.typehints import record_typehints
 
 _SPAN = re.compile(r"(?<![`:\\])`([^`]+)`(?!`)(?=(\w)?)")
+_ARRAY = re.compile(
+    r"~?numpy\.ndarray\[~?tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?numpy\.dtype\[((?:[^][]|\[[^][]*\])*)\]\]",
+)
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 
 
@@ -23,7 +26,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx; docstrings are changed before napoleon takes their sections apart."""
     autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Sec.", "Fig.")  # no ends of a sentence
     app.connect("autodoc-process-docstring", change_docstring, priority=400)
-    app.connect("autodoc-process-signature", read_constructor, priority=600)
+    app.connect("autodoc-process-signature", read_types, priority=600)
     app.connect("missing-reference", code_where_nothing_is_found)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -51,10 +54,20 @@ def _role(match: re.Match[str]) -> str:
     return role + ("\\ " if glued else "")  # as in `Tracklet`s
 
 
-def read_constructor(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str, returns: str) -> None:
-    """Note the types of a class's arguments as objects: autodoc notes them as they are written, without what they stand for."""
+def read_types(app: Sphinx, what: str, name: str, obj: Any, options: Any, args: str, returns: str) -> None:
+    """Note the types of a signature as people write them.
+
+    autodoc notes those of a class's arguments without what they stand for, and those of arrays in full.
+    """
     if what == "class" and obj.__init__ is not object.__init__:
         record_typehints(app, what, name, obj.__init__, options, args, returns)
+    noted = app.env.temp_data.get("annotations", {}).get(name, {})
+    noted.update({argument: with_short_arrays(kind) for argument, kind in noted.items()})
+
+
+def with_short_arrays(kind: str) -> str:
+    """A type with the arrays in it as `NDArray`."""
+    return _ARRAY.sub(r"~numpy.typing.NDArray[\1]", kind)
 
 
 def code_where_nothing_is_found(

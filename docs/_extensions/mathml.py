@@ -25,7 +25,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def inline(writer: HTML5Translator, node: nodes.math) -> None:
     """Write an equation within a line."""
-    writer.body.append(_mathml(node, as_block=False))
+    writer.body.append(mathml(node, as_block=False))
     raise nodes.SkipNode
 
 
@@ -36,14 +36,15 @@ def block(writer: HTML5Translator, node: nodes.math_block) -> None:
         writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
         writer.add_permalink_ref(node, "Link to this equation")
         writer.body.append("</span>")
-    writer.body.append(f"{_mathml(node, as_block=True)}</div>\n")
+    writer.body.append(f"{mathml(node, as_block=True)}</div>\n")
     raise nodes.SkipNode
 
 
-def _mathml(node: nodes.Element, *, as_block: bool) -> str:
+def mathml(node: nodes.Element, *, as_block: bool) -> str:
+    """An equation as MathML; one that cannot be read is a warning, which -W makes an error."""
     tex = _DOTS.sub(r"\\ldots", node.astext())
     try:
         return str(tex2mathml(tex, as_block=as_block))
-    except MathError as error:  # a warning, which -W makes an error
+    except MathError as error:
         logger.warning("equation %r: %s", tex, error, location=node)
         return ""

@@ -22,14 +22,14 @@ cards/*
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
-    app.connect("builder-inited", copy_cards)
+    app.connect("builder-inited", lambda app: copy_cards(Path(app.srcdir)))
     app.connect("source-read", change_links)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def copy_cards(app: Sphinx) -> None:
+def copy_cards(docs: Path) -> None:
     """Put the pages of weights/ below docs/, where Sphinx finds them; what has not changed is not written again."""
-    source, copies = Path(app.srcdir).parent / "weights", Path(app.srcdir) / COPIES
+    source, copies = docs.parent / "weights", docs / COPIES
     wanted = {copies / path.relative_to(source): path for path in (source / "README.md", *sorted(source.glob("cards/*.md")))}
     for path in set(copies.rglob("*.md")) - wanted.keys():
         path.unlink()
@@ -44,8 +44,13 @@ def copy_cards(app: Sphinx) -> None:
 def change_links(app: Sphinx, docname: str, source: list[str]) -> None:
     """Lead the links of one page that leave docs/ to what the built pages have."""
     if not docname.startswith(COPIES):
-        folder = (Path(app.srcdir) / docname).parent
-        source[0] = _LINK.sub(lambda link: _inside(link, folder, Path(app.srcdir)), source[0])
+        docs = Path(app.srcdir)
+        source[0] = with_links_inside(source[0], docs / docname, docs)
+
+
+def with_links_inside(text: str, page: Path, docs: Path) -> str:
+    """A page whose links out of docs/ lead to cards that are pages, or to files for download; of others the words stay."""
+    return _LINK.sub(lambda link: _inside(link, page.parent, docs), text)
 
 
 def _inside(link: re.Match[str], folder: Path, docs: Path) -> str:
@@ -56,4 +61,4 @@ def _inside(link: re.Match[str], folder: Path, docs: Path) -> str:
         page = docs / COPIES / target.relative_to(docs.parent / "weights")
         return f"[{link['text']}]({Path(os.path.relpath(page, folder)).as_posix()}{link['anchor'] or ''})"
     is_download = target.is_file() and target.suffix != ".md"
-    return link[0] if is_download else link["text"]  # the name alone of a folder, or of a page that is not built
+    return link[0] if is_download else link["text"]
