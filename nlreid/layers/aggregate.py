@@ -106,6 +106,10 @@ class TemporalRNN(Aggregate):
         self.rnn = _CELLS[cell](channels, hidden)
         self._last_only = output == "last"
 
+    def extra_repr(self) -> str:
+        """What its cell does not show."""
+        return f"output={'last' if self._last_only else 'mean'}"
+
     def _aggregate(self, x: Tensor) -> Tensor:
         return stepped(self.rnn, x.mean(dim=(3, 4)), last_only=self._last_only)
 

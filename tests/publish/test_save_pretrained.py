@@ -12,6 +12,7 @@ import nlreid
 from nlreid.errors import InputError, UnknownNameError, WeightsError
 from nlreid.hub.table.config import ACTIONS, METADATA_KEY, PERSONS, Config
 from nlreid.inflation.plans import PLANS
+from nlreid.layers.aggregate import TemporalRNN
 from nlreid.layers.heads import BottleneckHead
 from nlreid.models.network import LoadReport
 from nlreid.publish import save_pretrained
@@ -277,6 +278,14 @@ def test_what_could_not_be_built_again_is_not_written(tmp_path, change, answer):
         save_pretrained(model, tmp_path / "model", card=CARD)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_aggregator_of_the_same_tensors_that_computes_otherwise_is_not_written(tmp_path):
+    model = nlreid.create_model("test_r3d", aggregate="rnn")
+    of_default = model.aggregate
+    model.aggregate = TemporalRNN(of_default.channels, of_default.num_features, output="last")
+    with pytest.raises(InputError, match=r"1 modules of 'test_r3d' are others than its spec says \(aggregate\)"):
+        save_pretrained(model, tmp_path / "model", card=CARD)
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, lambda model: model.backbone, lambda _: None])
