@@ -25,8 +25,8 @@ class Tracklet:
 
     Args:
         name: What the tracklet is called; unique in its set.
-        frames: One picture an entry: uint8 RGB `(h, w, 3)`, or the path of an image file. Sizes may differ; where they do not, an
-            array `(t, h, w, 3)` will do.
+        frames: One picture an entry: uint8 RGB `(h, w, 3)`, or the path of an image file. Sizes may differ; where they do
+            not, an array `(t, h, w, 3)` will do.
         pid: The person's identity, where it is known.
         camid: The camera's number, where it is known.
         frame_numbers: Where in its video each picture is, where that is known; as long as `frames`.
