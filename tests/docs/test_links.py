@@ -33,6 +33,21 @@ def test_the_pages_have_links_and_pictures():
     assert "pictures/demo.png" in links(ROOT / "docs" / "index.md")
 
 
+def test_pages_that_code_names_are_there():
+    sources = [
+        path
+        for folder in ("nlreid", "examples", "weights", "docs", "tests/benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = {
+        (path.relative_to(ROOT).as_posix(), page)
+        for path in (*sources, *ROOT.glob("examples/*.sh"), ROOT / ".ci" / "run", ROOT / "pyproject.toml")
+        for page in re.findall(r"(?<![\w/])docs/[\w/]+\.md", path.read_text("utf-8"))
+    }
+    assert ("nlreid/models/network.py", "docs/performance.md") in named
+    assert not [each for each in named if not (ROOT / each[1]).is_file()]
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
