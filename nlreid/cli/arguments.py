@@ -146,3 +146,12 @@ def _config_of(path: Path) -> Config | None:
 def with_seed(people: Embeddings, model: VideoReID | ExportedModel, seed: int) -> Embeddings:
     """Embeddings that name the seed of random weights: of another seed they are another model's, and must not be compared."""
     return replace(people, model=f"{people.model}, seed {seed}") if model.loaded.source == "random" else people
+
+
+def model_name(people: Embeddings) -> str:
+    """What made embeddings, without the place and the checksum of its weights: for pictures.
+
+    >>> model_name(Embeddings(torch.eye(2), model="r3d50_nl, weights: /data/mine.safetensors (sha256 0123456789ab)"))
+    'r3d50_nl'
+    """
+    return people.model.partition(", weights: ")[0] or "embeddings"

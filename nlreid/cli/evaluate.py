@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nlreid
-from nlreid.cli.arguments import add_model_options, number_option, whole_number
+from nlreid.cli.arguments import add_model_options, model_name, number_option, whole_number
 from nlreid.cli.dataset import embed_dataset
 from nlreid.cli.scores import Problem, Result, as_json, as_text, solve
 from nlreid.data.datasets.table import DATASETS, is_drawn
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _draw(results: Sequence[Result], path: Path) -> None:
     """The CMC before and after re-ranking, of several splits the mean."""
-    model = results[0].problem.query.model or "embeddings"
+    model = model_name(results[0].problem.query)
     systems = {model: [result.scores for result in results]}
     if reranked := [result.reranked for result in results if result.reranked is not None]:
         systems[f"{model}, re-ranked"] = reranked

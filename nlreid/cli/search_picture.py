@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nlreid.cli.arguments import model_name
 from nlreid.cli.tracks import check_has_tracks, check_paths, span
 from nlreid.data.datasets.folder import read_folder
 from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklets
@@ -83,7 +84,7 @@ def pictured(
         answers = _read(*other, {gallery.tracks[at].name: gallery.tracks[at] for at in found})
     query = _labelled(queries[people.tracks[row].name], people, row)
     shown = [_labelled(answers[gallery.tracks[at].name], gallery, at) for at in found]
-    return RankedList(query, shown, distances, f"{people.model}, cosine distance")
+    return RankedList(query, shown, distances, f"{model_name(people)}, cosine distance")
 
 
 def _option(name: str) -> str:
