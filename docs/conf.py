@@ -47,7 +47,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|timm|PIL|matplotlib|pathlib|collections|typing|types)(\..*)?"),
     (r"py:.*", r"(str|int|float|bool|bytes|object|type|slice|tuple|list|dict|set|None)"),
-    (r"py:class", r"(Figure|Image\.Image|Path|Tensor|Scores)"),  # beside imports for type checkers, annotations stay as written
+    (
+        r"py:class",
+        r"(Figure|Image\.Image|Path|ProcessGroup|Tensor|Scores)",
+    ),  # beside imports for type checkers, annotations stay as written
     (r"py:class", r"nlreid\.optimize\.inference\.Model"),  # a type variable
 ]
 

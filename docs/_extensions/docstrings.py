@@ -14,12 +14,13 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext import autosummary
 from sphinx.ext.autodoc.typehints import record_typehints
+from sphinx.util.nodes import make_refnode
 
 _SPAN = re.compile(r"(?<![`:\\])`([^`]+)`(?!`)(?=(\w)?)")
 _ARRAY = re.compile(
     r"~?numpy\.ndarray\[~?tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?numpy\.dtype\[((?:[^][]|\[[^][]*\])*)\]\]",
 )
-_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_NAME = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)(\(\))?")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Sec.", "Fig.")  # no ends of a sentence
     app.connect("autodoc-process-docstring", change_docstring, priority=400)
     app.connect("autodoc-process-signature", read_types, priority=600)
-    app.connect("missing-reference", code_where_nothing_is_found)
+    app.connect("missing-reference", find_elsewhere)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -50,7 +51,8 @@ def with_roles(text: str) -> str:
 
 def _role(match: re.Match[str]) -> str:
     code, glued = match.groups()
-    role = f":py:obj:`{code}`" if _NAME.fullmatch(code) else f"``{code}``"
+    name = _NAME.fullmatch(code)
+    role = f"``{code}``" if name is None else f":py:obj:`{code} <{name[1]}>`" if name[2] else f":py:obj:`{code}`"
     return role + ("\\ " if glued else "")  # as in `Tracklet`s
 
 
@@ -70,9 +72,18 @@ def with_short_arrays(kind: str) -> str:
     return _ARRAY.sub(r"~numpy.typing.NDArray[\1]", kind)
 
 
-def code_where_nothing_is_found(
-    app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.TextElement
-) -> nodes.TextElement | None:
-    """A name in backticks that is none of the reference's is code; types of signatures must be found, or be listed."""
-    del app, env
-    return contnode if node["reftype"] == "obj" and node["refdomain"] == "py" else None
+def find_elsewhere(app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.TextElement) -> nodes.Node | None:
+    """Of a name in backticks that its own module does not have: the one class of that name in the reference, else code.
+
+    Types of signatures must be found, or be listed.
+    """
+    if node["reftype"] != "obj" or node["refdomain"] != "py":
+        return None
+    target = node["reftarget"]
+    if target.rpartition(".")[2][0].isupper():
+        objects = env.domains["py"].find_obj(env, "", "", target, "obj", 1)  # 1: whatever the name of a module before it
+        found = [(name, entry) for name, entry in objects if not entry.aliased]
+        if len(found) == 1:
+            name, entry = found[0]
+            return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, name)
+    return contnode

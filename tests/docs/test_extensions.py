@@ -22,6 +22,7 @@ docstrings, outside, mathml = map(import_module, ("docstrings", "outside", "math
         ("of `nlreid.embed`.", "of :py:obj:`nlreid.embed`."),
         ("`(b, 3, t, h, w)`, float", "``(b, 3, t, h, w)``, float"),
         ('`"soft"` or `None`', '``"soft"`` or :py:obj:`None`'),
+        ("`list_models()`", ":py:obj:`list_models() <list_models>`"),
         ("`Tracklet`s", ":py:obj:`Tracklet`\\ s"),
         ("``already``, :py:obj:`written`", "``already``, :py:obj:`written`"),
         ("`two\nlines`", "``two\nlines``"),
