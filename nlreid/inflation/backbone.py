@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,11 @@ class Backbone3d(nn.Sequential):
     def min_frames(self) -> int:
         """The shortest clip that the temporal plan can reduce."""
         return self.plan.min_frames
+
+    if TYPE_CHECKING:  # torch does not say what calling a module gives
+
+        def __call__(self, clip: Tensor) -> Tensor:
+            """What `forward` gives."""
 
     def forward(self, clip: Tensor) -> Tensor:
         """Features of a batch of clips.

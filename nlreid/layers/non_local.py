@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +88,11 @@ class NonLocalBlock(nn.Module):
         self.norm.reset_running_stats()
         nn.init.zeros_(self.norm.weight)  # the block starts as the identity,
         nn.init.zeros_(self.norm.bias)  # so pretrained features survive its insertion
+
+    if TYPE_CHECKING:  # torch does not say what calling a module gives
+
+        def __call__(self, x: Tensor) -> Tensor:
+            """What `forward` gives."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Let every position gather from all others.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,6 +40,11 @@ class LabelSmoothingCrossEntropy(nn.Module):
         if not 0 <= real_number("epsilon", epsilon, "in [0, 1)") < 1:
             raise InputError(f"epsilon must be in [0, 1); got {epsilon}")
         self.epsilon = epsilon
+
+    if TYPE_CHECKING:  # torch does not say what calling a module gives
+
+        def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+            """What `forward` gives."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of one batch.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from torch import Tensor, nn
 
@@ -99,7 +99,12 @@ class VideoReID(nn.Module):
         Raises:
             InputError: If the clip has another rank, channel count or type, or is too small for the network.
         """
-        return self.backbone(clip)  # type: ignore[no-any-return]
+        return self.backbone(clip)
+
+    if TYPE_CHECKING:  # torch does not say what calling a module gives
+
+        def __call__(self, clip: Tensor) -> ReIDOutput:
+            """What `forward` gives."""
 
     def forward(self, clip: Tensor) -> ReIDOutput:
         """Embed a batch of clips.

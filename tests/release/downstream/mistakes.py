@@ -29,7 +29,8 @@ def mistakes(model: nlreid.VideoReID, people: nlreid.Embeddings) -> None:
     nlreid.save_pretrained(model, "kept")  # type: ignore[call-arg]
     print(people.camera)  # type: ignore[attr-defined]
     model.clip_spec.size = (1, 1)  # type: ignore[misc]
-    out = model.forward(torch.zeros(1))
+    out = model(torch.zeros(1))
+    model(3)  # type: ignore[arg-type]
     out.logits.argmax()  # type: ignore[union-attr]
     print(out.probabilities)  # type: ignore[attr-defined]
     nlreid.VideoReIDLoss().forward(out.embedding, torch.zeros(1))  # type: ignore[arg-type]
