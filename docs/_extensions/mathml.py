@@ -14,7 +14,11 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 logger = logging.getLogger(__name__)
-_DOTS = re.compile(r"\\dots(?![a-z])")  # docutils knows dots by their place alone
+_AS_DOCUTILS_HAS_IT = (
+    (re.compile(r"\\dots(?![a-z])"), r"\\ldots"),  # it knows dots by their place alone
+    (re.compile(r"\\\\\[[^]]*\]"), r"\\\\"),  # no extra space between rows
+    (re.compile(r"\\(log|ln|exp)(?=\s+[\w\\])"), r"\\\1\\,"),  # a space between a function and what it is of
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -42,7 +46,9 @@ def block(writer: HTML5Translator, node: nodes.math_block) -> None:
 
 def mathml(node: nodes.Element, *, as_block: bool) -> str:
     """An equation as MathML; one that cannot be read is a warning, which -W makes an error."""
-    tex = _DOTS.sub(r"\\ldots", node.astext())
+    tex = node.astext()
+    for pattern, replacement in _AS_DOCUTILS_HAS_IT:
+        tex = pattern.sub(replacement, tex)
     try:
         return str(tex2mathml(tex, as_block=as_block))
     except MathError as error:

@@ -83,9 +83,16 @@ def test_cards_become_pages_and_those_that_are_gone_go(tmp_path):
     assert "cards/*" in overview
 
 
-def test_equations_become_mathml():
-    made = mathml.mathml(nodes.math(text=r"\theta_1, \dots, \theta_n"), as_block=False)
-    assert re.match(r"<math .*<mi>θ</mi>.*…", made, flags=re.DOTALL)
+@pytest.mark.parametrize(
+    ("tex", "pattern"),
+    [
+        (r"\theta_1, \dots, \theta_n", "<mi>θ</mi>.*…"),
+        (r"\log p", "log</mi>.*<mspace"),
+        (r"\begin{cases} 1 & a \\[2pt] 2 & b \end{cases}", "(?!.*pt).*<mtr>.*<mn>1</mn>.*</mtr>\\s*<mtr>.*<mn>2</mn>"),
+    ],
+)
+def test_equations_become_mathml(tex, pattern):
+    assert re.match(rf"<math .*{pattern}", mathml.mathml(nodes.math(text=tex), as_block=False), flags=re.DOTALL)
 
 
 def test_an_equation_that_cannot_be_read_is_a_warning(monkeypatch):
