@@ -74,7 +74,7 @@ class _Producer(Generic[T]):
         self._made: SimpleQueue[list[T]] = SimpleQueue()  # lists of one item, then an empty one
         self._error: BaseException | None = None
         self._unwanted = False
-        self._interruptible = False
+        self._interruptible = self._interrupted = False
         self._lock = Lock()  # of what is above
         # A daemon: where the program ends without its reader's thread, a daemon too, this one must not keep it from that.
         work = (copy_context().run, self._run, torch.is_inference_mode_enabled())
@@ -105,6 +105,7 @@ class _Producer(Generic[T]):
         self._thread.join(GRACE)
         with self._lock:
             if self._interruptible and self._thread.is_alive():  # the number of a dead one may be another's
+                self._interrupted = True
                 _raise_in(self._thread.ident, _EndedError)
         self._thread.join()
         self._error = None
@@ -119,7 +120,8 @@ class _Producer(Generic[T]):
                 self._make()
             with self._lock:
                 self._interruptible = False
-            _raise_in(get_ident(), None)  # an interruption that is on its way comes to nothing
+            if self._interrupted:  # perhaps still on its way: sent again in its place, it arrives at once and here
+                _raise_in(get_ident(), _EndedError)
         except _EndedError:
             pass
 
@@ -138,6 +140,10 @@ class _Producer(Generic[T]):
         self._made.put([])
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise an exception in a thread before its next step of Python; None takes back one that was not raised yet."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error))
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an exception in a thread before its next step of Python.
+
+    One that was sent is never taken back, as the same call could do: Python 3.11 then looks for it ever after, and in a
+    traced thread (a debugger, a tool that measures coverage) it does nothing else any more.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))

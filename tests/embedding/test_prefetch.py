@@ -322,6 +322,37 @@ def test_a_thread_in_the_middle_of_a_short_item_finishes_it():
     assert steps == ["finished"]
 
 
+def test_a_thread_that_takes_no_notice_of_its_end_ends_all_the_same(monkeypatch):
+    monkeypatch.setattr(nlreid.embedding.prefetch, "GRACE", 0.0)
+    begun, noticed = threading.Event(), []
+
+    def items():
+        yield 1
+        try:
+            while True:
+                begun.set()
+        except GeneratorExit:
+            noticed.append(True)
+
+    things = prefetched(items(), 1)
+    assert next(things) == 1
+    assert begun.wait(PATIENCE)
+    things.close()
+    assert noticed == [True]
+
+
+def test_under_a_debugger_it_goes_on():
+    read, before = [], threading.gettrace()
+    threading.settrace(lambda *_: None)
+    try:  # in a thread of its own, so that it fails and does not wait for ever
+        reader = threading.Thread(target=lambda: read.extend(prefetched(iter("abc"), 2)), daemon=True)
+        reader.start()
+        reader.join(PATIENCE)
+    finally:
+        threading.settrace(before)
+    assert read == ["a", "b", "c"]
+
+
 def test_an_error_while_it_is_closed_does_not_hide_why():
     def items():
         try:
