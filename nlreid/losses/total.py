@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from nlreid.errors import InputError
 from nlreid.losses.smoothing import LabelSmoothingCrossEntropy
 from nlreid.losses.triplet import BatchHardTripletLoss
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 class EmbeddingAndLogits(Protocol):
@@ -47,6 +50,8 @@ class VideoReIDLoss(nn.Module):
         epsilon: As in `LabelSmoothingCrossEntropy`.
         margin: As in `BatchHardTripletLoss`.
         metric: As in `BatchHardTripletLoss`.
+        gather: As in `BatchHardTripletLoss`. The cross-entropy stays the mean of each process's own batch, of which
+            `DistributedDataParallel` makes the mean of all, where they are of equal length.
 
     Raises:
         InputError: If `epsilon` or `margin` is out of its range.
@@ -58,10 +63,12 @@ class VideoReIDLoss(nn.Module):
         epsilon: float = 0.1,
         margin: float | Literal["soft"] = 0.3,
         metric: Literal["euclidean", "cosine"] = "euclidean",
+        *,
+        gather: bool | ProcessGroup = False,
     ) -> None:
         super().__init__()
         self.cross_entropy = LabelSmoothingCrossEntropy(epsilon)
-        self.triplet = BatchHardTripletLoss(margin, metric)
+        self.triplet = BatchHardTripletLoss(margin, metric, gather=gather)
 
     def forward(self, output: EmbeddingAndLogits, pids: Tensor) -> LossParts:
         """The loss of one batch.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlreid.errors import InputError, real_number, unknown_name
+from nlreid.losses.gathering import gather_batch
 from nlreid.losses.labels import check_labels
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 METRICS = ("euclidean", "cosine")
 
@@ -40,13 +44,22 @@ class BatchHardTripletLoss(nn.Module):
     Args:
         margin: By how much a negative must be farther than a positive, in the unit of the metric; or `"soft"`.
         metric: `"euclidean"` or `"cosine"`.
+        gather: Whether to look among the samples of all processes of `torch.distributed`, or of those of a process group, as
+            the paper does (8 processes with 16 tracklets each). Every process then has the loss of the joined batch, and under
+            `DistributedDataParallel` the parameters get its gradient; see `nlreid.losses.gathering`.
 
     Raises:
         InputError: If `margin` is negative or not finite.
         UnknownNameError: If `margin` is a string other than `"soft"`, or `metric` is unknown.
     """
 
-    def __init__(self, margin: float | Literal["soft"] = 0.3, metric: Literal["euclidean", "cosine"] = "euclidean") -> None:
+    def __init__(
+        self,
+        margin: float | Literal["soft"] = 0.3,
+        metric: Literal["euclidean", "cosine"] = "euclidean",
+        *,
+        gather: bool | ProcessGroup = False,
+    ) -> None:
         super().__init__()
         if isinstance(margin, str):
             if margin != "soft":
@@ -57,6 +70,7 @@ class BatchHardTripletLoss(nn.Module):
             raise unknown_name("metric", metric, METRICS)
         self.margin = margin
         self.metric = metric
+        self.gather = gather
 
     def forward(self, embeddings: Tensor, pids: Tensor) -> Tensor:
         """The loss of one batch.
@@ -71,7 +85,8 @@ class BatchHardTripletLoss(nn.Module):
             A scalar.
 
         Raises:
-            InputError: If a shape or type does not fit, or no anchor has both a positive and a negative.
+            InputError: If a shape or type does not fit, or no anchor has both a positive and a negative. With `gather`, the
+                other processes wait for one that fails by itself, until their group's timeout or until they are ended.
         """
         if not embeddings.is_floating_point() or embeddings.ndim != 2 or embeddings.numel() == 0:
             raise InputError(
@@ -83,13 +98,15 @@ class BatchHardTripletLoss(nn.Module):
             vectors = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
             if self.metric == "cosine":
                 vectors = _unit(vectors)
+            if self.gather:
+                vectors, pids = gather_batch(vectors, pids, None if self.gather is True else self.gather)
             anchors, positives, negatives = self._mine(vectors.detach(), pids)
             gaps = self._distance(vectors, anchors, positives) - self._distance(vectors, anchors, negatives)
             return (F.softplus(gaps) if isinstance(self.margin, str) else F.relu(gaps + self.margin)).mean()
 
     def extra_repr(self) -> str:
         """What `print(loss)` shows."""
-        return f"margin={self.margin!r}, metric={self.metric!r}"
+        return f"margin={self.margin!r}, metric={self.metric!r}" + (", gather=True" if self.gather else "")
 
     def _mine(self, vectors: Tensor, pids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The anchors that count, the hardest positive and the hardest negative of each: places in the batch.
