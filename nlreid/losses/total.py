@@ -70,6 +70,11 @@ class VideoReIDLoss(nn.Module):
         self.cross_entropy = LabelSmoothingCrossEntropy(epsilon)
         self.triplet = BatchHardTripletLoss(margin, metric, gather=gather)
 
+    if TYPE_CHECKING:  # torch does not say what calling a module gives
+
+        def __call__(self, output: EmbeddingAndLogits, pids: Tensor) -> LossParts:
+            """What `forward` gives."""
+
     def forward(self, output: EmbeddingAndLogits, pids: Tensor) -> LossParts:
         """The loss of one batch.
 

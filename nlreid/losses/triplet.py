@@ -72,6 +72,11 @@ class BatchHardTripletLoss(nn.Module):
         self.metric = metric
         self.gather = gather
 
+    if TYPE_CHECKING:  # torch does not say what calling a module gives
+
+        def __call__(self, embeddings: Tensor, pids: Tensor) -> Tensor:
+            """What `forward` gives."""
+
     def forward(self, embeddings: Tensor, pids: Tensor) -> Tensor:
         """The loss of one batch.
 

@@ -45,11 +45,11 @@ def train(model: nlreid.VideoReID) -> float:
     """One step."""
     frames, (height, width) = model.clip_spec.frames, model.clip_spec.size
     out = assert_type(model(torch.randn(4, 3, frames, height, width)), ReIDOutput)
-    parts = assert_type(nlreid.VideoReIDLoss().forward(out, torch.tensor([0, 0, 1, 1])), LossParts)
+    parts = assert_type(nlreid.VideoReIDLoss()(out, torch.tensor([0, 0, 1, 1])), LossParts)
     optimiser = torch.optim.SGD(model.param_groups(weight_decay=1e-4), lr=0.01)
     parts.total.backward()  # type: ignore[no-untyped-call]  # torch's own
     optimiser.step()
-    assert_type(nlreid.BatchHardTripletLoss("soft").forward(out.embedding, torch.tensor([0, 0, 1, 1])), Tensor)
+    assert_type(nlreid.BatchHardTripletLoss("soft")(out.embedding, torch.tensor([0, 0, 1, 1])), Tensor)
     if out.logits is not None:
         assert_type(nlreid.LabelSmoothingCrossEntropy(0.1)(out.logits, torch.tensor([0, 0, 1, 1])), Tensor)
     return parts.total.item()

@@ -33,4 +33,4 @@ def mistakes(model: nlreid.VideoReID, people: nlreid.Embeddings) -> None:
     model(3)  # type: ignore[arg-type]
     out.logits.argmax()  # type: ignore[union-attr]
     print(out.probabilities)  # type: ignore[attr-defined]
-    nlreid.VideoReIDLoss().forward(out.embedding, torch.zeros(1))  # type: ignore[arg-type]
+    nlreid.VideoReIDLoss()(out.embedding, torch.zeros(1))  # type: ignore[arg-type]
