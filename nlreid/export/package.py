@@ -43,6 +43,7 @@ def to_package(model: VideoReID, path: str | Path, *, tolerance: float = TOLERAN
     tolerance = checked_tolerance(tolerance)
     path = as_path("path", path)
     check_writable(path)
+    _check_compiler()
     plain = plain_copy(model)
     with quiet(verbose):
         content = _content(program_of(plain), About.of(plain))
@@ -51,19 +52,26 @@ def to_package(model: VideoReID, path: str | Path, *, tolerance: float = TOLERAN
     return Exported(path, difference)
 
 
-def _content(program: ExportedProgram, about: About) -> bytes:
-    """The bytes of the file."""
+def _check_compiler() -> None:
+    """Refuse to begin where nothing can be compiled."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
 
-    file = io.BytesIO()
-    settings = {"aot_inductor.metadata": {METADATA_KEY: about.to_json()}}
     try:
-        torch._inductor.aoti_compile_and_package(program, package_path=file, inductor_configs=settings)
+        get_cpp_compiler()
     except InvalidCxxCompiler as error:
         raise ExportError(
             "no C++ compiler was found, and a package is compiled; install g++ or clang++, or name one in the environment "
             "variable CXX"
         ) from error
+
+
+def _content(program: ExportedProgram, about: About) -> bytes:
+    """The bytes of the file."""
+    file = io.BytesIO()
+    settings = {"aot_inductor.metadata": {METADATA_KEY: about.to_json()}}
+    try:
+        torch._inductor.aoti_compile_and_package(program, package_path=file, inductor_configs=settings)
     except Exception as error:  # the compiler of torch, or the one that it calls
         raise ExportError(f"torch cannot compile {about.name!r} ({reason(error)})") from error
     return file.getvalue()
