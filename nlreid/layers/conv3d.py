@@ -103,15 +103,19 @@ def _by_frame(
     groups: int,
 ) -> Tensor:
     """1 x h x w: a 2D convolution over the frames of all clips."""
-    frames = x.transpose(1, 2).flatten(0, 1)  # (b t) c h w
+    frames = x.permute(0, 2, 3, 4, 1).flatten(0, 1).permute(0, 3, 1, 2)  # (b t) c h w
     out = F.conv2d(frames, weight.squeeze(2), bias, stride, padding, dilation, groups)
-    return out.view(x.shape[0], x.shape[2], *out.shape[1:]).transpose(1, 2)  # b o t h' w'
+    frames = out.permute(0, 2, 3, 1)  # (b t) h' w' o
+    return frames.view(x.shape[0], x.shape[2], *frames.shape[1:]).permute(0, 4, 1, 2, 3)  # b o t h' w'
 
 
 def _by_row(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int, groups: int) -> Tensor:
     """T x 1 x 1: a 2D convolution over time and the positions of a frame, laid in one row."""
-    out = F.conv2d(x.flatten(3), weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), groups)
-    return out.view(*out.shape[:3], *x.shape[3:])  # b o t' (h w) -> b o t' h w
+    # by way of b t h w c: else the stride of a batch of one says that channels do not come last, and torch lays them first
+    rows = x.permute(0, 2, 3, 4, 1).flatten(2, 3).permute(0, 3, 1, 2)  # b c t (h w)
+    out = F.conv2d(rows, weight.squeeze(4), bias, (stride, 1), (padding, 0), (dilation, 1), groups)
+    rows = out.permute(0, 2, 3, 1)  # b t' (h w) o
+    return rows.view(*rows.shape[:2], *x.shape[3:], rows.shape[3]).permute(0, 4, 1, 2, 3)  # b o t' h w
 
 
 def _with_time_as_channels(

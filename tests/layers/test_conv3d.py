@@ -128,3 +128,15 @@ def test_other_ways_to_pad_are_torch_s(options):
 def test_errors_are_torch_s():
     with pytest.raises(RuntimeError, match="expected input"):
         Conv3d(2, 3, (1, 3, 3))(draw(1, 4, 4, 5, 6, dtype=torch.float32))
+
+
+@pytest.mark.parametrize(
+    "kernel", [(1, 3, 3), (3, 1, 1), (1, 1, 1)]
+)  # torch's own for one small clip in 3D lays channels first
+@pytest.mark.parametrize("clips", [1, 2])
+def test_channels_come_last_for_a_batch_of_one_too(kernel, clips):
+    """A size of one may have any stride, by which torch guesses the layout of what it computes next."""
+    x = torch.rand(clips, 48, 4, 8, 4).contiguous(memory_format=torch.channels_last_3d)
+    conv = Conv3d(48, 32, kernel, padding=tuple(side // 2 for side in kernel))
+    with torch.no_grad():
+        assert conv(x).stride() == torch.empty(clips, 32, 4, 8, 4).contiguous(memory_format=torch.channels_last_3d).stride()
