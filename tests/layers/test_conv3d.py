@@ -132,7 +132,7 @@ def test_errors_are_torch_s():
 
 @pytest.mark.parametrize(
     "kernel", [(1, 3, 3), (3, 1, 1), (1, 1, 1)]
-)  # torch's own for one small clip in 3D lays channels first
+)
 @pytest.mark.parametrize("clips", [1, 2])
 def test_channels_come_last_for_a_batch_of_one_too(kernel, clips):
     """A size of one may have any stride, by which torch guesses the layout of what it computes next."""
