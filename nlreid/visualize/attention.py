@@ -111,7 +111,8 @@ def attend(model: VideoReID, frames: Tensor, points: Sequence[Point], *, block: 
         block: Name of the block; by default the first, whose positions are the finest.
 
     Raises:
-        InputError: If the model has no non-local block, `frames` are no clip or too few for it, or a point lies outside.
+        InputError: If the model has no non-local block, `frames` are no clip or too few for it, a point lies outside, or what
+            the block computes is not finite.
         UnknownNameError: If there is no such block.
     """
     name, module = _block(model, block)
@@ -130,6 +131,8 @@ def attend(model: VideoReID, frames: Tensor, points: Sequence[Point], *, block: 
             rows = module.attention(x, positions)[0]  # p t' h' w'
     finally:
         handle.remove()
+    if not rows.isfinite().all():
+        raise InputError(f"what {name!r} computes is not finite; are the weights? In float16, try bfloat16 or float32")
     t, h, w = torch.tensor(positions).unbind(1)
     before, added = ((tensor[0, :, t, h, w]).float().norm(dim=0) for tensor in (x, out - x))
     return Attention(name, frames, tuple(chosen), rows.float().cpu(), (added / before.clamp_min(_TINY)).cpu())
@@ -149,7 +152,10 @@ def _block(model: object, name: str | None) -> tuple[str, NonLocalBlock]:
 
 
 def _checked(points: Sequence[Point], frames: Tensor) -> list[Point]:
-    places = torch.as_tensor(points)
+    try:
+        places = torch.as_tensor(points)
+    except (TypeError, ValueError, RuntimeError):  # of what has no numbers, or not as many everywhere
+        places = torch.empty(0)
     if places.ndim != 2 or places.shape[1] != 3 or places.dtype not in (torch.int64, torch.int32):
         raise InputError(f"points are (frame, y, x) triples of whole numbers, at least one; got {points!r:.80}")
     size = torch.tensor(frames.shape[:3])

@@ -198,11 +198,21 @@ def test_figures_fit_a_page_as_long_as_people_can_be_seen(t, shape):
         ((0, 0, 0), "triples of whole numbers"),
         ([(0.5, 0, 0)], "triples of whole numbers"),
         ([], "at least one"),
+        ([(0, 0, 0), (0, 0)], "triples of whole numbers"),
+        ("abc", "triples of whole numbers"),
+        (None, "triples of whole numbers"),
     ],
 )
 def test_points_that_are_none(model, frames, points, answer):
     with pytest.raises(InputError, match=answer):
         attend(model, frames, points)
+
+
+def test_what_is_not_finite_is_told_and_not_drawn(frames):
+    broken = nlreid.create_model("test_r3d_nl")
+    torch.nn.init.constant_(broken.backbone.get_submodule(BLOCKS[0]).theta.weight, float("nan"))
+    with pytest.raises(InputError, match=r"what 'layer2\.non_local_0' computes is not finite; are the weights\?"):
+        attend(broken, frames, [(0, 0, 0)])
 
 
 def test_models_and_blocks_that_do_not_fit(model, frames):
@@ -216,6 +226,8 @@ def test_models_and_blocks_that_do_not_fit(model, frames):
         attend(model, list(frames), [(0, 0, 0)])
     with pytest.raises(InputError, match="uint8 RGB pictures"):
         attend(model, frames.float(), [(0, 0, 0)])
+    with pytest.raises(InputError, match=r"what nlreid\.visualize\.attend answers; got Tensor"):
+        draw_attention(frames)
     with pytest.raises(InputError, match="height is a number above 0, in inches; got 0"):
         draw_attention(attend(model, frames, [(0, 0, 0)]), height=0)
     with pytest.raises(InputError, match="strongest is a whole number from 0; got -1"):

@@ -112,3 +112,8 @@ def test_persons_that_cannot_stand_out(persons):
         draw_embedding_map(projection([1, 2, 3, 4, 5, 6, 8, 9]), persons=persons)
     with pytest.raises(InputError, match="persons are whole numbers"):
         draw_embedding_map(projection([1, 2]), persons=["a"])
+
+
+def test_what_is_no_projection_is_told_who_makes_one():
+    with pytest.raises(InputError, match=r"what nlreid\.visualize\.project answers; got Tensor"):
+        draw_embedding_map(torch.zeros(3, 2))

@@ -177,6 +177,9 @@ def test_what_is_no_ranked_list_is_refused():
         RankedList(one, [one], [float("nan")])
     with pytest.raises(InputError, match="no ranked list"):
         draw_ranked_lists([])
+    for lists in (RankedList(one, [], []), [one], (each for each in [RankedList(one, [], [])])):
+        with pytest.raises(InputError, match="what is drawn is a sequence of ranked lists; got"):
+            draw_ranked_lists(lists)
     for height in (0, -1, float("inf"), "1", True):
         with pytest.raises(InputError, match="height is a number above 0, in inches; got"):
             draw_ranked_lists([RankedList(one, [], [])], height=height)

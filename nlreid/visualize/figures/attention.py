@@ -59,10 +59,12 @@ def draw_attention(attention: Attention, *, height: float | None = None, stronge
         A `matplotlib.figure.Figure`, for `save_picture` or a notebook.
 
     Raises:
-        InputError: If `height` is no number above 0, or `strongest` no whole number from 0.
+        InputError: If `attention` is none, `height` is no number above 0, or `strongest` no whole number from 0.
         MissingExtraError: If matplotlib is not installed.
     """
     check_matplotlib()
+    if not isinstance(attention, Attention):
+        raise InputError(f"what is drawn is what nlreid.visualize.attend answers; got {type(attention).__qualname__}")
     frames = attention.frames.cpu().numpy()
     lines = attention.strongest(strongest) if whole_number("strongest", strongest, least=0) else [[] for _ in attention.points]
     layout = _layout(frames, height)

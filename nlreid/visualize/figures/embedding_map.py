@@ -37,10 +37,12 @@ def draw_embedding_map(projection: Projection, *, persons: Sequence[int] | None 
         A `matplotlib.figure.Figure`, for `save_picture` or a notebook.
 
     Raises:
-        InputError: If `persons` are no pids of `projection`, come twice, or are more than seven.
+        InputError: If `projection` is none, or `persons` are no pids of it, come twice, or are more than seven.
         MissingExtraError: If matplotlib is not installed.
     """
     style.check_matplotlib()
+    if not isinstance(projection, Projection):
+        raise InputError(f"a map is drawn of what nlreid.visualize.project answers; got {type(projection).__qualname__}")
     pids, points = projection.pids, projection.points.numpy()
     shown = _chosen(pids, persons)
     colours = np.full(len(points), style.BLUE if pids is None else _OTHERS)

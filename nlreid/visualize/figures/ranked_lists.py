@@ -59,13 +59,15 @@ def draw_ranked_lists(lists: Sequence[RankedList], *, height: float | None = Non
         A `matplotlib.figure.Figure`, for `save_picture` or a notebook.
 
     Raises:
-        InputError: If there is no list, or `height` is no number above 0.
+        InputError: If there is no list, something is none, or `height` is no number above 0.
         DataError: If a picture cannot be read.
         MissingExtraError: If matplotlib is not installed.
     """
     check_matplotlib()
     if not lists:
         raise InputError("there is no ranked list to draw; wanted at least one")
+    if not isinstance(lists, Sequence) or not all(isinstance(ranked, RankedList) for ranked in lists):
+        raise InputError(f"what is drawn is a sequence of ranked lists; got {lists!r:.80}")
     pictures = [[_middle(tracklet) for tracklet in (ranked.query, *ranked.answers)] for ranked in lists]
     layout = _layout(lists, pictures, height)
     most = max(map(len, pictures))
