@@ -13,6 +13,7 @@ from nlreid.cli.arguments import add_model_options, model_name, number_option, w
 from nlreid.cli.dataset import embed_dataset
 from nlreid.cli.scores import Problem, Result, as_json, as_text, solve
 from nlreid.data.datasets.table import DATASETS, is_drawn
+from nlreid.data.disk import resolved
 from nlreid.embedding import Embeddings
 from nlreid.errors import DataError, InputError
 from nlreid.evaluation.distances.blocks import METRICS
@@ -83,6 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.picture is not None:
         check_matplotlib()
         check_picture_path(arguments.picture)
+        _check_reads_stay(arguments)
     if arguments.dataset is None:
         problems, about = _read_files(arguments.query, arguments.gallery)
     else:
@@ -106,6 +108,16 @@ def _draw(results: Sequence[Result], path: Path) -> None:
     if reranked := [result.reranked for result in results if result.reranked is not None]:
         systems[f"{model}, re-ranked"] = reranked
     save_picture(draw_cmc(systems, title=results[0].problem.name), path)
+
+
+def _check_reads_stay(arguments: argparse.Namespace) -> None:
+    """Refuse a picture in place of what is read."""
+    picture = resolved(arguments.picture)
+    if arguments.root is not None and picture.is_relative_to(resolved(arguments.root)):
+        raise InputError(f"{arguments.picture} lies in the data set; give --picture a place elsewhere")
+    for given in (arguments.query, arguments.gallery):
+        if given is not None and resolved(given) == picture:
+            raise InputError(f"{given} is read, and cannot be written too; give --picture another name")
 
 
 def _check_form(arguments: argparse.Namespace) -> None:

@@ -598,9 +598,23 @@ def test_pictures_are_refused_before_the_work(people, tmp_path, refused, monkeyp
     base = ["evaluate", "people", people, *MODEL, "--picture"]
     assert "wanted one of .png" in refused(*base, tmp_path / "cmc.txt")
     assert "there is no folder" in refused(*base, tmp_path / "no" / "cmc.png")
+    one = next(people.rglob("*.png"))
+    before = one.read_bytes()
+    for inside in (one, people / "cmc.png"):
+        assert f"{inside} lies in the data set; give --picture a place elsewhere" in refused(*base, inside)
+    assert one.read_bytes() == before
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "pip install 'nlreid[viz]'" in refused(*base, tmp_path / "cmc.png")
     assert batches == []
+
+
+def test_a_picture_does_not_take_the_place_of_embeddings(saved, tmp_path, refused):
+    query, _, files = saved
+    named = tmp_path / "q.png"
+    query.save(named)
+    before = named.read_bytes()
+    assert "is read, and cannot be written too" in refused("evaluate", "--query", named, *files[2:], "--picture", named)
+    assert named.read_bytes() == before
 
 
 def test_one_file_can_be_both(saved, capsys):
