@@ -174,7 +174,8 @@ class NonLocalBlock(nn.Module):
 
 def _pointwise(channels: int, outputs: int, *, bias: bool = True) -> nn.Conv3d:
     """A 1x1x1 convolution without values: those that torch draws would be drawn again."""
-    return Conv3d(channels, outputs, 1, bias=bias, device="meta").to_empty(device=torch.get_default_device())
+    here = torch.empty(0).device  # torch 2.6 does not tell get_default_device() of `with torch.device(…)`
+    return Conv3d(channels, outputs, 1, bias=bias, device="meta").to_empty(device=here)
 
 
 def _embed(conv: nn.Conv3d | None, x: Tensor) -> Tensor:

@@ -78,7 +78,8 @@ def _make_room(backbone: Backbone3d, device: str | None) -> None:
     if device == "meta":
         backbone.to("meta")
     elif any(parameter.is_meta for parameter in backbone.parameters()):
-        backbone.to_empty(device=device or torch.get_default_device())
+        here = torch.empty(0).device  # torch 2.6 does not tell get_default_device() of `with torch.device(…)`
+        backbone.to_empty(device=device or here)
         for module in backbone.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.reset_running_stats()  # checkpoints may lack the counters

@@ -44,6 +44,8 @@ def read_mat(path: Path, names: Sequence[str] | None = None) -> dict[str, NDArra
 def _read_older(path: Path, names: Sequence[str] | None) -> dict[str, NDArray[Any]]:
     scipy_io = import_extra("scipy.io", "datasets")
     content: dict[str, NDArray[Any]] = scipy_io.loadmat(path, appendmat=False, variable_names=names)
+    if "" in content:  # zeros are an array without a name to SciPy 1.14
+        raise ValueError("it has an array without a name")
     return {name: array for name, array in content.items() if not name.startswith("__")}
 
 
