@@ -3,6 +3,7 @@
 from dataclasses import replace
 from hashlib import sha256
 from importlib import resources
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +13,9 @@ from torchvision.models import video
 import nlreid
 from nlreid.errors import UnknownNameError
 from nlreid.hub.convert import RECIPES
-from nlreid.hub.fetching.shipped import shipped_folder
 from nlreid.hub.reading.files import read_config, read_tensors
 from nlreid.hub.table.config import ACTIONS, PERSONS, Config
-from nlreid.hub.table.manifest import entries_of, find_entry, manifest, parse_manifest
+from nlreid.hub.table.manifest import entries_of, find_entry, manifest, parse_manifest, weights_folder
 from nlreid.hub.table.overrides import OVERRIDES
 from nlreid.inflation.plans import resolve_plan
 from nlreid.models.assembly import shapes_of
@@ -64,6 +64,20 @@ SHIPPED = [name for name, entry in manifest().items() if entry.status == "shippe
 
 def text():
     return resources.files("nlreid.weights").joinpath("manifest.json").read_text("utf-8")
+
+
+def test_in_a_checkout_the_table_lies_beside_the_package(monkeypatch):
+    """Python that is started there takes its folder `nlreid` for the package, which has no `nlreid.weights` then."""
+    installed = weights_folder()
+
+    def nowhere(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(resources, "files", nowhere)
+    beside = weights_folder()
+    assert beside.samefile(Path(nlreid.__file__).parents[1] / "weights")
+    for name in ("manifest.json", *(f"{name}.safetensors" for name in SHIPPED)):
+        assert (beside / name).read_bytes() == (installed / name).read_bytes()
 
 
 # --- what is in it
@@ -136,7 +150,7 @@ def test_torchvision_says_the_same_of_its_own(name, weights):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_is_here_and_says_of_itself_what_the_table_says(name):
     entry = find_entry(name)
-    path = shipped_folder() / f"{name}.safetensors"
+    path = weights_folder() / f"{name}.safetensors"
     content = path.read_bytes()
     assert (sha256(content).hexdigest(), len(content)) == (entry.checksums.sha256, entry.checksums.size)
     assert len(content) <= 16e6

@@ -61,7 +61,7 @@ def entry_in(folder):
 def installed(made, tmp_path, monkeypatch):
     """The folder of the library's own checkpoints, with what was shipped in it."""
     folder = shutil.copytree(made / "weights", tmp_path / "weights")
-    monkeypatch.setattr(shipped, "shipped_folder", lambda: folder)
+    monkeypatch.setattr(shipped, "weights_folder", lambda: folder)
     monkeypatch.setitem(manifest(), NAME, entry_in(folder))
     monkeypatch.delenv("NLREID_WEIGHTS", raising=False)
     return folder

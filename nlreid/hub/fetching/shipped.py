@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from nlreid.errors import ChecksumError, WeightsError
 from nlreid.hub.fetching.verify import verify, wanted_of
-from nlreid.hub.table.manifest import Entry
+from nlreid.hub.table.manifest import Entry, weights_folder
 
 REPAIR = "install the same version of nlreid again, with pip's --force-reinstall"
-
-
-def shipped_folder() -> Path:
-    """The folder of the table of weights, wherever the library is installed."""
-    return Path(str(resources.files("nlreid.weights")))
 
 
 def shipped_file(entry: Entry) -> tuple[Path, str]:
@@ -24,7 +18,7 @@ def shipped_file(entry: Entry) -> tuple[Path, str]:
         ChecksumError: If its bytes are not those that were shipped.
         WeightsError: If it is not there, or cannot be read.
     """
-    path = shipped_folder() / f"{entry.name}.safetensors"
+    path = weights_folder() / f"{entry.name}.safetensors"
     if not path.is_file():
         raise WeightsError(f"{path}: not there; {entry.name} is a part of nlreid, and this installation lacks it: {REPAIR}")
     found = verify(path, wanted_of(entry.checksums))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 from nlreid.errors import unknown_name
@@ -185,8 +186,19 @@ def manifest() -> Mapping[str, Entry]:
     Raises:
         WeightsError: If the file is damaged.
     """
-    file = resources.files("nlreid.weights").joinpath("manifest.json")
-    return parse_manifest(file.read_bytes(), "weights/manifest.json")
+    return parse_manifest((weights_folder() / "manifest.json").read_bytes(), "weights/manifest.json")
+
+
+def weights_folder() -> Path:
+    """The folder of the table of weights, and of the checkpoints that ship with it.
+
+    Python that is started in a checkout takes the folder `nlreid` there for the package, even if the library is installed
+    elsewhere. Then they lie beside it.
+    """
+    try:
+        return Path(str(resources.files("nlreid.weights")))
+    except ModuleNotFoundError:
+        return Path(__file__).resolve().parents[3] / "weights"
 
 
 def parse_manifest(text: str | bytes, where: object) -> dict[str, Entry]:
