@@ -65,7 +65,10 @@ def plain_copy(model: VideoReID) -> VideoReID:
             f"what is exported computes in float32; the model has {', '.join(sorted(map(str, others)))}: call model.float() "
             "first, or optimize_for_inference without dtype"
         )
-    return copy.deepcopy(model).eval().cpu()
+    plain = copy.deepcopy(model).eval().cpu()
+    for tensor in (*plain.parameters(), *plain.buffers()):
+        tensor.data = tensor.data.contiguous()  # AOTInductor takes kernels that are laid out otherwise for others (torch 2.14)
+    return plain
 
 
 def program_of(model: VideoReID) -> ExportedProgram:
