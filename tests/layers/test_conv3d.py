@@ -130,9 +130,7 @@ def test_errors_are_torch_s():
         Conv3d(2, 3, (1, 3, 3))(draw(1, 4, 4, 5, 6, dtype=torch.float32))
 
 
-@pytest.mark.parametrize(
-    "kernel", [(1, 3, 3), (3, 1, 1), (1, 1, 1)]
-)
+@pytest.mark.parametrize("kernel", [(1, 3, 3), (3, 1, 1), (1, 1, 1)])
 @pytest.mark.parametrize("clips", [1, 2])
 def test_channels_come_last_for_a_batch_of_one_too(kernel, clips):
     """A size of one may have any stride, by which torch guesses the layout of what it computes next."""
