@@ -4,7 +4,7 @@ People are found with OpenCV's HOG detector (Dalal & Triggs, CVPR 2005) and link
 assignment (laptrack; Jaqaman et al., Nature Methods 2008). Any modern detector and tracker does better; what matters here
 is the file that comes out, one box a line: frame,id,left,top,width,height,score,-1,-1,-1.
 
-    pip install 'nlreid[examples]'
+    pip install -e '.[examples]'  # from the checkout
     python examples/track_people.py street.avi -o tracks.txt
 """
 
