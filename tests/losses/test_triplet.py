@@ -109,6 +109,21 @@ def test_autocast_changes_nothing(metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+def test_nothing_is_computed_under_autocast(metric, monkeypatch):
+    """On a CPU none of it would be rounded in any case; other devices round more."""
+    inside = []
+    for name, of in (("cdist", torch), ("vector_norm", torch.linalg), ("relu", torch.nn.functional)):
+        whole = getattr(of, name)
+        monkeypatch.setattr(
+            of, name, lambda *args, _whole=whole, **kw: inside.append(torch.is_autocast_enabled("cpu")) or _whole(*args, **kw)
+        )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        BatchHardTripletLoss(metric=metric)(*random_batch(2, 2, 4, torch.float32))
+    assert len(inside) >= 3
+    assert not any(inside)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_small_differences_of_long_embeddings_are_not_lost(metric):
     x, pids = random_batch(8, 4, 4, torch.float32)
     x = 100 + x / 1000  # with |a|^2 + |b|^2 - 2ab in float32, each squared distance would be off by more than itself
@@ -176,7 +191,9 @@ def test_refuses_a_margin_outside_its_range(margin):
 
 
 def test_refuses_unknown_names():
-    with pytest.raises(UnknownNameError, match="unknown margin 'sofd'; did you mean 'soft'"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown margin 'sofd'; did you mean 'soft'\? Allowed: 'soft', or a number of at least 0"
+    ):
         BatchHardTripletLoss("sofd")
     with pytest.raises(UnknownNameError, match="unknown metric 'euclidian'; did you mean 'euclidean'"):
         BatchHardTripletLoss(metric="euclidian")
