@@ -45,7 +45,7 @@ def wanted(file):
 
 
 def kinds(tensors):
-    return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    return {name: (tuple(tensor.shape), tensor.dtype, tensor.device) for name, tensor in tensors.items()}
 
 
 def test_every_golden_file_is_of_use():
@@ -162,8 +162,15 @@ def test_state_of_caffe2_training_is_dropped_and_nothing_that_only_looks_like_it
             RECIPES["pyslowfast"].convert({**tensors, name: torch.zeros(1)})
 
 
-def test_second_names_must_hold_what_the_first_hold():
-    first, second = "res_layers.1.1.nonlocal_block.W.bias", "res_layers.1.1.nonlocal_block.W_bn.0.bias"
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("res_layers.1.1.nonlocal_block.W.bias", "res_layers.1.1.nonlocal_block.W_bn.0.bias"),
+        ("res_layers.1.1.nonlocal_block.bn.running_mean", "res_layers.1.1.nonlocal_block.W_bn.1.running_mean"),
+        ("fc.bias", "head.1.bias"),
+    ],
+)
+def test_second_names_must_hold_what_the_first_hold(first, second):
     recipe = RECIPES["gluoncv"]
     conversion = recipe.convert({first: torch.ones(2), second: torch.ones(2)})
     assert conversion.dropped == (second,)
@@ -270,6 +277,24 @@ def test_names_of_this_library_and_of_timm_are_recognised_by_none():
     for name in TIMM:
         assert recognising(names_of_timm(name)) == []
     assert recognising({}) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"backbone.conv1.weight", "heads.weight"},
+        {"conv1.weight", "classifier.weight"},
+        {"conv1.weight", "fc.weight"},
+        {"blocks.0.conv.weight"},
+        {"backbone.conv1.conv.weight"},
+        {"first_stage.0.weight"},
+        {"stem.0.weight"},
+        {"conv1_w"},
+    ],
+    ids=str,
+)
+def test_a_stem_alone_is_no_layout(names):
+    assert recognising(dict.fromkeys(sorted(names), torch.empty(64, 3, 5, 7, 7, device="meta"))) == []
 
 
 # --- as files
