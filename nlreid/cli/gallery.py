@@ -100,7 +100,7 @@ def ranked_lists(split: Split, described: Mapping[str, tuple[Embeddings, Embeddi
         top: How many answers of each.
     """
     found = {
-        name: nearest(torch.as_tensor(query.features)[:rows], gallery.features, top)
+        name: nearest(torch.as_tensor(query.features[:rows]), gallery.features, top)
         for name, (query, gallery) in described.items()
     }
     return [

@@ -93,7 +93,7 @@ def find_returns(people: Embeddings, top: int) -> list[Return]:
         either: NDArray[np.bool_] = before | after
         return either
 
-    features = torch.as_tensor(people.features)
+    features = torch.as_tensor(people.features[:])
     found = nearest_allowed(Distances(features, features, "cosine", features.device), min(top, len(people)), apart)
     counts = (found.rows >= 0).sum(1).tolist()
     returns = [

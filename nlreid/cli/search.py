@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
         description="Rank the embedded tracks by their likeness to one of them.",
         allow_abbrev=False,
     )
-    parser.add_argument("people", metavar="FILE", type=Path, help="embeddings that `nlreid embed` wrote")
+    parser.add_argument("people", metavar="FILE", type=Path, help="embeddings that `nlreid embed` wrote, or a folder of them")
     parser.add_argument("--query", metavar="TRACK", required=True, help="name of the track to look for")
     parser.add_argument(
         "--in", dest="gallery", metavar="FILE", type=Path, help="look in these embeddings (default: the same file)"
@@ -49,15 +49,15 @@ def run(arguments: argparse.Namespace) -> None:
             "embed both with one model and the same weights"
         )
     own = row if resolved(place) == resolved(arguments.people) else None  # a track is no answer to itself
-    others = torch.tensor([index for index in range(len(gallery)) if index != own], dtype=torch.long)
-    if not len(others):
+    if len(gallery) == (own is not None):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")
-    distances, ranked = nearest(people.features[row : row + 1], gallery.features[others], arguments.top)
-    found = others[ranked[0]].tolist()
-    picture = pictured(arguments, people, row, gallery, found, distances[0].tolist()) if arguments.picture else None
+    near = nearest(torch.as_tensor(people.features[row : row + 1]), gallery.features, arguments.top + (own is not None))
+    others = (near.rows[0] != (-1 if own is None else own)).nonzero().flatten()[: arguments.top]
+    found, distances = near.rows[0, others].tolist(), near.distances[0, others].tolist()
+    picture = pictured(arguments, people, row, gallery, found, distances) if arguments.picture else None
     print(f"query: track {arguments.query} ({span(people.tracks[row])})")
     print(f"{'rank':>4}  {'track':12} {'cosine':>7}  frames")
-    for rank, (value, index) in enumerate(zip(distances[0].tolist(), found, strict=True), start=1):
+    for rank, (value, index) in enumerate(zip(distances, found, strict=True), start=1):
         track = gallery.tracks[index]
         print(f"{rank:4}  {track.name:12} {1 - value:7.4f}  {span(track)}")
     if picture is not None:

@@ -12,10 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nlreid.data.disk import as_path, is_folder
 from nlreid.embedding.embeddings_file import Contents, read_embeddings, write_embeddings
+from nlreid.embedding.mapped import ShardedTracks
+from nlreid.embedding.shards import read_shards
 from nlreid.embedding.track import TrackInfo
 from nlreid.errors import DataError, InputError, unknown_name
 from nlreid.evaluation.labelled import whole_numbers
+from nlreid.evaluation.stacked import Stacked
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _BLOCK = 8192  # rows that are looked at together
@@ -30,8 +34,8 @@ class Embeddings:
     (2, tensor([7, 9]))
 
     Args:
-        features: Floating point `(n, d)`, finite: a tensor, or a NumPy array, which may be mapped from a file of any size.
-            `embed` gives float32 rows of length one.
+        features: Floating point `(n, d)`, finite: a tensor, a NumPy array, which may be mapped from a file of any size, or
+            `nlreid.evaluation.Stacked`, rows that lie in several files. `embed` gives float32 rows of length one.
         pids: The person's identity of each row, whole numbers `(n,)`, or None where identities are not known.
         camids: The camera's number of each row, `(n,)`, or None.
         tracks: Where each row comes from; names are unique. May be left out.
@@ -42,7 +46,7 @@ class Embeddings:
             or camid is no whole number of 64 bits, a track is none, a name comes twice, or `model` is no text.
     """
 
-    features: Tensor | NDArray[np.floating[Any]]
+    features: Tensor | NDArray[np.floating[Any]] | Stacked
     pids: Tensor | None = None
     camids: Tensor | None = None
     tracks: Sequence[TrackInfo] = ()
@@ -62,6 +66,8 @@ class Embeddings:
                 raise InputError(f"{name} has an entry for each of {len(self)} features; got {len(value)}")
 
     def _check_tracks(self) -> None:
+        if isinstance(self.tracks, ShardedTracks):  # each file's were looked at when it was opened
+            return
         if not isinstance(self.tracks, Sequence) or not all(isinstance(track, TrackInfo) for track in self.tracks):
             raise InputError(f"tracks are a sequence of nlreid.embedding.TrackInfo, or (); got {self.tracks!r:.80}")
         names = [track.name for track in self.tracks]
@@ -75,7 +81,8 @@ class Embeddings:
             if self.features.layout != torch.strided or self.features.is_meta:
                 raise InputError(f"features are a dense tensor with data; got {self.features.layout} on {self.features.device}")
         else:
-            sound = isinstance(self.features, np.ndarray) and self.features.dtype in (np.float16, np.float32, np.float64)
+            usual = isinstance(self.features, np.ndarray) and self.features.dtype in (np.float16, np.float32, np.float64)
+            sound = usual or (isinstance(self.features, Stacked) and self.features.dtype in FLOATS)
         if not sound or self.features.ndim != 2:
             kind = f"{getattr(self.features, 'dtype', type(self.features).__qualname__)} {tuple(np.shape(self.features))}"
             raise InputError(f"features are a floating-point tensor or NumPy array (n, d); got {kind}")
@@ -83,6 +90,8 @@ class Embeddings:
             raise InputError(
                 f"features (n, d) have a row for each of {len(self.tracks)} tracks; got {tuple(self.features.shape)}"
             )
+        if isinstance(self.features, Stacked):  # perhaps larger than any memory: who reads rows looks at them
+            return
         for start in range(0, len(self.features), _BLOCK):  # in blocks, so that a mapped file is not brought into memory
             block = self.features[start : start + _BLOCK]
             finite = block.isfinite() if isinstance(block, Tensor) else np.isfinite(block)
@@ -106,15 +115,15 @@ class Embeddings:
         Raises:
             UnknownNameError: If there is no track of that name.
         """
+        for row, track in enumerate(self.tracks):
+            if track.name == name:
+                return row
         names = [track.name for track in self.tracks]
-        if name not in names:
-            raise unknown_name(
-                "track", name, names, f"There are {len(names)}: {', '.join(names[:20])}{' …' * (len(names) > 20)}."
-            )
-        return names.index(name)
+        few = f"{', '.join(names[:20])}{' …' * (len(names) > 20)}"
+        raise unknown_name("track", name, names, f"There are {len(names)}: {few}.")
 
     def select(self, rows: Sequence[int] | Tensor | NDArray[np.integer[Any]]) -> Embeddings:
-        """Some of the rows, in the order asked for.
+        """Some of the rows, in the order asked for; in memory, also where the others are in files.
 
         >>> Embeddings(torch.eye(3), pids=[7, 9, 4]).select([2, 0]).pids
         tensor([4, 7])
@@ -133,7 +142,7 @@ class Embeddings:
         if len(values) < len(places):
             twice = ", ".join(map(str, values[counts > 1][:5].tolist()))
             raise InputError(f"each row is selected once; given more than once: {twice}")
-        features = self.features[places.numpy() if isinstance(self.features, np.ndarray) else places]
+        features = self.features[places if isinstance(self.features, Tensor) else places.numpy()]
         pids, camids = (None if values is None else values[places] for values in (self.pids, self.camids))
         tracks = tuple(self.tracks[row] for row in places.tolist()) if self.tracks else ()
         return Embeddings(features, pids, camids, tracks, self.model)
@@ -164,10 +173,21 @@ class Embeddings:
     def load(cls, path: str | Path) -> Embeddings:
         """Read what `save` wrote; the features stay in the file, mapped into memory as they are used.
 
+        Of a folder, all its files are one: the parts that `nlreid.embedding.parts.embed_in_parts` kept there, or, where it kept
+        none, whatever `save` wrote, in the order of names. Features and names then stay in the files until they are asked
+        for, so that there may be more than fit into memory: features are `nlreid.evaluation.Stacked`.
+
+        Args:
+            path: A file or a folder.
+
         Raises:
             InputError: If `path` is none.
-            DataError: If the file is missing, damaged, of a newer format, or no file of embeddings.
+            DataError: If the file is missing, damaged, of a newer format, or no file of embeddings; or the files of a folder do
+                not belong together, or are not all there yet.
         """
+        if is_folder(as_path("path", path)):
+            held = read_shards(as_path("path", path))
+            return cls(held.features, held.pids, held.camids, held.tracks, held.model)
         return cls.of_contents(path, read_embeddings(path))
 
     @classmethod
@@ -184,5 +204,7 @@ class Embeddings:
             raise DataError(f"{path}: not a file of embeddings, or a damaged one ({error})") from error
 
 
-def _as_tensor(values: Tensor | NDArray[Any]) -> Tensor:
+def _as_tensor(values: Tensor | NDArray[Any] | Stacked) -> Tensor:
+    if isinstance(values, Stacked):
+        return values[:]
     return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))  # a mapped file cannot be written

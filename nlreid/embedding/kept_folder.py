@@ -16,10 +16,8 @@ from nlreid.data.whole_file import check_writable, write_new, write_whole
 from nlreid.embedding.embeddings import Embeddings
 from nlreid.embedding.embeddings_file import read_embeddings, write_embeddings
 from nlreid.embedding.provenance import FORMAT, differences, digest_of
+from nlreid.embedding.shards import ABOUT, PARTS
 from nlreid.errors import DataError
-
-ABOUT = "embedding.json"
-PARTS = "parts"
 
 _logger = logging.getLogger(__name__)
 

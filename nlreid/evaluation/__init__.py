@@ -15,3 +15,4 @@ from nlreid.evaluation.search import Neighbours as Neighbours
 from nlreid.evaluation.search import Threshold as Threshold
 from nlreid.evaluation.search import calibrate as calibrate
 from nlreid.evaluation.search import nearest as nearest
+from nlreid.evaluation.stacked import Stacked as Stacked

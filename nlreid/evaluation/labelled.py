@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlreid.errors import InputError
+from nlreid.evaluation.stacked import Stacked
 
 JUNK = -1
 """The pid of what is no answer, right or wrong: it is left out of every ranking (MARS, Zheng et al. 2016)."""
 
-Features = Tensor | NDArray[np.floating[Any]]
+Features = Tensor | NDArray[np.floating[Any]] | Stacked
 _LARGEST = np.iinfo(np.int64).max
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
@@ -36,7 +37,7 @@ class Labelled(Labels, Protocol):
 
     @property
     def features(self) -> Any:
-        """Floating point `(n, d)`: a tensor on any device, or a NumPy array, which may be mapped from a file."""
+        """Floating point `(n, d)`: a tensor on any device, a NumPy array, which may be mapped from a file, or `Stacked`."""
 
 
 def check_features(query: Any, gallery: Any) -> tuple[Features, Features]:
@@ -65,6 +66,8 @@ def _is_plain(features: Any) -> bool:
     """Whether these are numbers of a type that is computed with, all of them there."""
     if isinstance(features, Tensor):
         return features.dtype in _FLOATS and features.layout == torch.strided and features.device.type != "meta"
+    if isinstance(features, Stacked):
+        return features.dtype in _FLOATS
     usual = features.dtype in (np.float16, np.float32, np.float64) if isinstance(features, np.ndarray) else False
     return usual and not isinstance(features, np.ma.MaskedArray)  # whose mask would be lost
 

@@ -397,9 +397,10 @@ def test_foreign_files_are_refused(tmp_path, content):
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
-    for path in (tmp_path / "no", tmp_path):
-        with pytest.raises(DataError, match="no such file; nlreid embed writes"):
-            Embeddings.load(path)
+    with pytest.raises(DataError, match="no such file; nlreid embed writes"):
+        Embeddings.load(tmp_path / "no")
+    with pytest.raises(DataError, match="a folder without files of embeddings"):
+        Embeddings.load(tmp_path)
 
 
 GOOD = {"format": 1, "model": "m", "tracks": [{"name": "7", "frames": 8}]}

@@ -67,10 +67,11 @@ class Distances:
         """Some queries, ready to be compared."""
         return Rows(len(rows), lambda part: take(self.query, rows[part]).to(self.device), self._origin)
 
-    def blocks(self, size: int) -> Iterator[tuple[int, Rows]]:
-        """The gallery, `size` rows at a time, each with the place of its first row."""
-        for start in range(0, len(self.gallery), size):
-            rows = as_tensor(self.gallery[start : start + size]).to(self.device)
+    def blocks(self, size: int, among: range | None = None) -> Iterator[tuple[int, Rows]]:
+        """The gallery, or a stretch of it, `size` rows at a time, each with the place of its first row."""
+        among = range(len(self.gallery)) if among is None else among
+        for start in among[::size]:
+            rows = as_tensor(self.gallery[start : min(start + size, among.stop)]).to(self.device)
             self._check("gallery", rows, start)
             yield start, Rows(len(rows), rows.__getitem__, self._origin)
 

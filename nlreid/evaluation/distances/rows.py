@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nlreid.evaluation.distances.exact import folded, near_one, root
 from nlreid.evaluation.labelled import Features
+from nlreid.evaluation.stacked import Stacked
 
 _TOGETHER = 128  # rows that are in float64 at a time
 LONGEST = 1e150  # rows of which the difference has a square
@@ -73,11 +74,15 @@ def first_unsound(rows: Tensor) -> int | None:
 
 def as_tensor(features: Features) -> Tensor:
     """A block of features as a tensor; of a NumPy array, which may be a file that must not be written, a copy."""
+    if isinstance(features, Stacked):
+        return features[:]
     return features.detach() if isinstance(features, Tensor) else torch.from_numpy(np.array(features))
 
 
 def take(features: Features, rows: NDArray[np.int64]) -> Tensor:
     """Some rows of features, copied."""
+    if isinstance(features, Stacked):
+        return features[rows]
     if isinstance(features, Tensor):
         return features.detach().index_select(0, torch.from_numpy(rows).to(features.device))
     return torch.from_numpy(features[rows])
