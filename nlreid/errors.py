@@ -66,6 +66,10 @@ class ExportError(NLReIDError, RuntimeError):
     """A network that cannot be exported, or whose export answers otherwise."""
 
 
+class ProcessesError(NLReIDError, RuntimeError):
+    """Another one of the processes that share a work failed, or is gone."""
+
+
 class MissingExtraError(NLReIDError, ImportError):
     """An optional dependency that is not installed."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,12 +16,17 @@ from nlreid.data.disk import as_path
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding.embeddings import Embeddings
 from nlreid.embedding.extract import Running, check_model, embed_counted, made_by
-from nlreid.embedding.kept_folder import PARTS, check_folder, keep_part, kept_part
-from nlreid.embedding.provenance import describe
+from nlreid.embedding.kept_folder import check_folder, keep_part, kept_part
+from nlreid.embedding.provenance import describe, digest_of
+from nlreid.embedding.shards import PARTS
 from nlreid.errors import DataError, InputError, whole_number
 from nlreid.hub.progress import counting_bar
 from nlreid.models.exported import ExportedModel
 from nlreid.models.network import VideoReID
+from nlreid.processes import Processes, processes
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 PART = 64  # some minutes of a large network on a CPU
 
@@ -35,6 +42,8 @@ def embed_in_parts(
     autocast: torch.dtype | None = None,
     prefetch: int = 2,
     progress: bool = True,
+    share: bool | ProcessGroup = False,
+    mapped: bool = False,
 ) -> Embeddings:
     """Embed tracklets as `embed` does, and keep each part of them in a folder as soon as it is done.
 
@@ -49,6 +58,11 @@ def embed_in_parts(
     are compared by their bytes; files by their names and sizes, and the first of a tracklet by the beginning of its bytes. A
     data set may be moved. Batch size and device may change: they change no more than rounding.
 
+    With `share`, the processes of `torch.distributed` share the parts that are not there yet. Since a part is the same whoever
+    makes it, so is the result: bit for bit that of one process. All call this with the same arguments (but for the device), and
+    see the same folder. A process that fails raises its own error at once, under `torchrun` that ends the others; whatever
+    parts are done stay, and the same call goes on from there, with any number of processes.
+
     Args:
         model: As for `embed`.
         tracklets: What to embed; names are unique.
@@ -58,35 +72,108 @@ def embed_in_parts(
         device: As for `embed`.
         autocast: As for `embed`.
         prefetch: As for `embed`; nothing is made ahead of the part that it is of.
-        progress: Whether to show a progress bar.
+        progress: Whether to show a progress bar; of several processes the first shows that of its parts.
+        share: Whether the processes of `torch.distributed`, or those of a process group, share the work. Where
+            `torch.distributed` is not in use, this process does it alone. Who is done first waits for the others, as long as
+            the group's time-out allows.
+        mapped: Whether the result stays in the folder, as `Embeddings.load` reads it, rather than to be in memory.
 
     Returns:
-        What `embed` returns.
+        What `embed` returns, in each process.
 
     Raises:
-        InputError: As `embed`, or if `part` is below 1.
+        InputError: As `embed`, or if `part` is below 1, or the processes have different models, tracklets or options.
         DataError: If the folder holds something else or cannot be written, or a picture cannot be read.
+        ProcessesError: If another process failed or is gone.
     """
-    check_model(model)
-    part, running = whole_number("part", part), Running(batch_size, autocast, prefetch)
-    if device is not None:
-        model.to(resolve_device(device))
-    about = describe(model, _checked(tracklets), part, autocast)
-    folder = as_path("folder", folder)
-    check_folder(folder, about)
-    pieces = []
-    with counting_bar("embedding", "tracklets", show=progress) as count:
-        for number, start in enumerate(range(0, len(tracklets), part)):
-            path, some = folder / PARTS / f"{number:05d}.safetensors", tracklets[start : start + part]
-            people = kept_part(path, some, about)
-            if people is None:
-                people = embed_counted(model, some, running, partial(_count, count, start, len(tracklets)))
-                keep_part(people, path, about)
-            else:
-                people = replace(people, model=made_by(model))  # the same tensors, perhaps from a file that has moved
-            count(start + len(some), len(tracklets))
-            pieces.append(people)
-    return _joined(folder, pieces)
+    team = processes(share)
+    with team.together():
+        check_model(model)
+        part, running = whole_number("part", part), Running(batch_size, autocast, prefetch)
+        if device is not None:
+            model.to(resolve_device(device))
+        about = describe(model, _checked(tracklets), part, autocast)
+        folder = as_path("folder", folder)
+        check_folder(folder, about)
+    team.check_same("weights, tracklets and options", digest_of(about))
+    kept = _Kept(folder, tracklets, part, about)
+    own = kept.embedded(model, running, kept.numbers_of(team), show=progress and not team.rank, held=not mapped)
+    with team.together():
+        pass  # whoever waits here has kept all its parts
+    if mapped:
+        return replace(Embeddings.load(folder), model=made_by(model))
+    return _joined(folder, [own[number] if number in own else kept.by_another(number, model) for number in kept.numbers])
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The parts of some tracklets in a folder."""
+
+    folder: Path
+    tracklets: Sequence[Tracklet]
+    part: int
+    about: Mapping[str, Any]
+
+    @property
+    def numbers(self) -> range:
+        return range(-(-len(self.tracklets) // self.part))
+
+    def path(self, number: int) -> Path:
+        return self.folder / PARTS / f"{number:05d}.safetensors"
+
+    def some(self, number: int) -> Sequence[Tracklet]:
+        return self.tracklets[number * self.part : (number + 1) * self.part]
+
+    def there(self, number: int) -> Embeddings | None:
+        return kept_part(self.path(number), self.some(number), self.about)
+
+    def numbers_of(self, team: Processes) -> Sequence[int]:
+        """The parts that this process sees to: of those that are missing, as the first of them finds."""
+        if team.count == 1:
+            return self.numbers
+        missing: list[int] = []
+        with team.together():
+            if not team.rank:
+                missing = [number for number in self.numbers if self.there(number) is None]
+        return team.part_of(json.loads(team.texts(json.dumps(missing))[0]))
+
+    def embedded(
+        self, model: VideoReID | ExportedModel, running: Running, numbers: Sequence[int], *, show: bool, held: bool
+    ) -> dict[int, Embeddings]:
+        """Some parts, from the folder where they are there, and else embedded and kept.
+
+        Args:
+            model: The network.
+            running: How it runs.
+            numbers: Which parts.
+            show: Whether to show a progress bar.
+            held: Whether they are wanted afterwards.
+        """
+        done, total = 0, sum(len(self.some(number)) for number in numbers)
+        pieces = {}
+        with counting_bar("embedding", "tracklets", show=show) as count:
+            for number in numbers:
+                people = self.there(number)
+                if people is None:
+                    people = embed_counted(model, self.some(number), running, partial(_count, count, done, total))
+                    keep_part(people, self.path(number), self.about)
+                else:
+                    people = replace(people, model=made_by(model))  # the same tensors, perhaps from a file that has moved
+                done += len(people)
+                count(done, total)
+                if held:
+                    pieces[number] = people
+        return pieces
+
+    def by_another(self, number: int, model: VideoReID | ExportedModel) -> Embeddings:
+        """A part that another process has kept."""
+        people = self.there(number)
+        if people is None:
+            raise DataError(
+                f"{self.path(number)}: another process has kept this part, and here it is not there; processes on several "
+                "machines share a folder that all of them see"
+            )
+        return replace(people, model=made_by(model))
 
 
 def _count(count: Callable[[int, int | None], None], start: int, total: int, done: int) -> None:

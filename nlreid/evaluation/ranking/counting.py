@@ -32,7 +32,7 @@ class Entries:
 
 
 def count_between(
-    distances: Distances, some: NDArray[np.int64], entries: Entries, query_pids: Tensor, pids: Tensor
+    distances: Distances, some: NDArray[np.int64], entries: Entries, query_pids: Tensor, pids: Tensor, among: range
 ) -> NDArray[np.int64]:
     """Count the gallery entries of other identities, junk aside, between the entries of each query's own.
 
@@ -42,6 +42,7 @@ def count_between(
         entries: The entries of their own, `(q, m)`.
         query_pids: Their identities, `(q,)`.
         pids: The identities of the gallery, `(g,)`.
+        among: Which rows of the gallery are counted; counts of several stretches add up.
 
     Returns:
         How many have exactly k own entries before them, int64 `(q, m + 1)`.
@@ -50,7 +51,7 @@ def count_between(
     levels = distances.comparable(torch.from_numpy(entries.distances), query).to(distances.device)
     counter = _Counter(distances, some, entries, query, levels)
     query_pids = query_pids.to(levels.device)[:, None]
-    for start, block in distances.blocks(max(1, _BLOCK // (len(some) + distances.query.shape[1]))):
+    for start, block in distances.blocks(max(1, _BLOCK // (len(some) + distances.query.shape[1])), among):
         block_pids = pids[start : start + len(block)].to(levels.device)
         wrong = (block_pids != query_pids) & (block_pids != JUNK)
         dtype = distances.filter_type(query, block)

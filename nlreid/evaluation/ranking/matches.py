@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 from nlreid.evaluation.distances.blocks import Distances
+from nlreid.evaluation.distances.rows import as_tensor
 from nlreid.evaluation.labelled import JUNK, Labelled, Labels, check_features, check_labels, device_of, features_of
 from nlreid.evaluation.ranking.counting import Entries, count_between
+from nlreid.processes import ALONE, Processes
 
 _QUERIES = 1024  # queries that go through the gallery together
 _OTHER_RUN = 0.01  # how far the features of one tracklet may be apart, as a fraction, when it is embedded again or rounded
+_SEEN = 256  # rows by which processes tell whether they have the same
 _EDGES = 2**21  # distances of right answers, both sides of each, that are held at a time
 
 
@@ -55,7 +59,7 @@ class Matches:
         return np.repeat(np.arange(len(self.query_camids)), np.diff(self.starts))
 
 
-def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
+def find_matches(query: Labelled, gallery: Labelled, metric: str, team: Processes = ALONE) -> Matches:
     """Find where the entries of each query's identity stand.
 
     Memory beyond the inputs does not grow with the gallery, only with the number of entries found.
@@ -64,34 +68,83 @@ def find_matches(query: Labelled, gallery: Labelled, metric: str) -> Matches:
         query: What is searched with.
         gallery: What is searched in, in blocks; it may be mapped from a file.
         metric: `"euclidean"` or `"cosine"`.
+        team: The processes that share the gallery; each has all of both sides, and goes through a stretch of the gallery.
 
     Raises:
         InputError: If features or labels are not what they should be or do not fit each other.
         UnknownNameError: If there is no such metric.
+        ProcessesError: If another process failed.
     """
-    features = check_features(features_of("query", query), features_of("gallery", gallery))
-    (query_pids, query_camids), (pids, camids) = (
-        check_labels("query", query, len(features[0])),
-        check_labels("gallery", gallery, len(features[1])),
-    )
-    distances = Distances(*features, metric, device_of(features[0]))
-    distances.check_queries()
+    with team.together():
+        features = check_features(features_of("query", query), features_of("gallery", gallery))
+        labels = check_labels("query", query, len(features[0])), check_labels("gallery", gallery, len(features[1]))
+        distances = Distances(*features, metric, device_of(features[0]))
+        digest = _digest(distances, *labels) if team.count > 1 else ""
+    team.check_same("query, gallery and metric", digest)
+    with team.together():
+        distances.check_queries()
+        (query_pids, query_camids), (pids, camids) = labels
+        starts, rows, exact = _own_distances(distances, query_pids, pids)
+        itself = _themselves(distances, query, gallery, starts, rows, camids[rows] == np.repeat(query_camids, np.diff(starts)))
+        negatives = _negatives(distances, starts, Entries(rows, exact), query_pids, pids, team)
+    return Matches(starts, rows, exact, team.summed(negatives), camids[rows], itself, query_camids)
+
+
+def _own_distances(
+    distances: Distances, query_pids: NDArray[np.int64], pids: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Where the entries of each query's identity start, their gallery rows and their distances, nearest first."""
     starts, owners, rows = _own_entries(query_pids, pids)
-    exact = distances.exact(owners, rows).numpy()
-    rows, exact = _nearest_first(owners, rows, exact)
-    own_camera = np.flatnonzero(camids[rows] == query_camids[owners])
-    named = _names_agree(query, gallery, owners, rows)
-    likely = own_camera if named is None else own_camera[named[own_camera]]
+    return starts, *_nearest_first(owners, rows, distances.exact(owners, rows).numpy())
+
+
+def _themselves(
+    distances: Distances,
+    query: Labelled,
+    gallery: Labelled,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    same_camera: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which entries are the query itself, one of each query at most."""
+    own_camera = np.flatnonzero(same_camera)
+    owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    named = _names_agree(query, gallery, owners[own_camera], rows[own_camera])
+    likely = own_camera if named is None else own_camera[named]
     equal = likely[distances.equal(owners[likely], rows[likely], 0.0 if named is None else _OTHER_RUN)]
     itself = np.zeros(len(rows), dtype=np.bool_)
-    itself[equal[np.unique(owners[equal], return_index=True)[1]]] = True  # one of each query at most
-    negatives = np.zeros(len(rows), dtype=np.int64)
+    itself[equal[np.unique(owners[equal], return_index=True)[1]]] = True
+    return itself
+
+
+def _negatives(
+    distances: Distances,
+    starts: NDArray[np.int64],
+    own: Entries,
+    query_pids: NDArray[np.int64],
+    pids: NDArray[np.int64],
+    team: Processes,
+) -> NDArray[np.int64]:
+    """How many wrong answers among this process's stretch of the gallery are nearer than each entry of `own`, `(n,)`."""
+    among = team.stretch_of(len(pids))
+    negatives = np.zeros(len(own.rows), dtype=np.int64)
     for some in _query_blocks(np.diff(starts)):
         places, real = _slots(starts, some)
-        entries = Entries(np.where(real, rows[places], len(pids)), np.where(real, exact[places], np.inf))
-        counted = count_between(distances, some, entries, torch.from_numpy(query_pids[some]), torch.from_numpy(pids))
+        entries = Entries(np.where(real, own.rows[places], len(pids)), np.where(real, own.distances[places], np.inf))
+        counted = count_between(distances, some, entries, torch.from_numpy(query_pids[some]), torch.from_numpy(pids), among)
         negatives[places[real]] = counted.cumsum(axis=1)[:, :-1][real]
-    return Matches(starts, rows, exact, negatives, camids[rows], itself, query_camids)
+    return negatives
+
+
+def _digest(distances: Distances, *labels: tuple[NDArray[np.int64], NDArray[np.int64]]) -> str:
+    """A checksum of what is compared: metric, shapes, types, labels, and the first rows of either side."""
+    digest = sha256(f"{distances.metric} {distances.query.dtype} {distances.gallery.dtype}".encode())
+    for side, both in zip((distances.query, distances.gallery), labels, strict=True):
+        digest.update(f" {tuple(side.shape)}".encode())
+        digest.update(as_tensor(side[:_SEEN]).double().cpu().numpy().tobytes())
+        for values in both:
+            digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def matches_in(distances: NDArray[np.floating[Any]], query: Labels, gallery: Labels) -> Matches:
@@ -126,18 +179,23 @@ def _names_agree(
     query: Labels, gallery: Labels, owners: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> NDArray[np.bool_] | None:
     """Whether the two tracklets of each pair are called the same, if both sides have names (`nlreid.Embeddings.tracks`)."""
-    names = [_names(side) for side in (query, gallery)]
+    names = _names(query, owners), _names(gallery, rows)
     if names[0] is None or names[1] is None:
         return None
-    same: NDArray[np.bool_] = names[0][owners] == names[1][rows]
+    same: NDArray[np.bool_] = names[0] == names[1]
     return same
 
 
-def _names(side: Labels) -> NDArray[np.object_] | None:
+def _names(side: Labels, rows: NDArray[np.int64]) -> NDArray[np.object_] | None:
+    """The names of some rows, each looked up once and in order: they may lie in files."""
     tracks = getattr(side, "tracks", None)
-    if not isinstance(tracks, Sequence) or len(tracks) != len(side.pids) or not all(hasattr(t, "name") for t in tracks):
+    if not isinstance(tracks, Sequence) or not len(tracks) or len(tracks) != len(side.pids):
         return None
-    return np.array([track.name for track in tracks], dtype=object) if len(tracks) else None
+    asked, back = np.unique(rows, return_inverse=True)
+    found = [tracks[row] for row in asked.tolist()]
+    if not all(hasattr(track, "name") for track in found):
+        return None
+    return np.array([track.name for track in found], dtype=object)[back]
 
 
 def _before(

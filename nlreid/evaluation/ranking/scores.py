@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,10 @@ from torch import Tensor
 from nlreid.errors import InputError, unknown_name, whole_number
 from nlreid.evaluation.labelled import Labelled, Labels
 from nlreid.evaluation.ranking.matches import Matches, find_matches, matches_in
+from nlreid.processes import processes
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 AP = ("average_precision", "trapezoid")
 
@@ -75,6 +79,7 @@ def evaluate(
     metric: Literal["euclidean", "cosine"] = "euclidean",
     ap: Literal["average_precision", "trapezoid"] = "average_precision",
     max_rank: int = 50,
+    share: bool | ProcessGroup = False,
 ) -> RankingScores:
     """Rank the gallery for each query, and score the rankings.
 
@@ -85,7 +90,8 @@ def evaluate(
 
     Results are exact: distances are those of float64 from the features as they are, not normalised, whatever the
     device. Neither a matrix of all distances nor a sort of it is held: memory beyond the inputs does not grow with the
-    gallery, only with the number of right answers. Features of the gallery may be mapped from a file.
+    gallery, only with the number of right answers. Features of the gallery may be mapped from a file, or lie in many
+    (`Embeddings.load` of a folder).
 
     >>> from types import SimpleNamespace as Set
     >>> query = Set(features=np.array([[0.0]]), pids=[7], camids=[1])
@@ -101,13 +107,18 @@ def evaluate(
         ap: `"average_precision"`: the mean of the precisions at the right answers, as most code computes it. `"trapezoid"`:
             the mean of precision before and at each, as the official evaluation of MARS (and Market-1501) computes it; lower.
         max_rank: How far the CMC goes.
+        share: Whether the processes of `torch.distributed`, or those of a process group, share the work: each calls this with
+            the same, all of it, goes through a stretch of the gallery, and gets the same scores, exactly those of one
+            process. Where `torch.distributed` is not in use, this process does it alone.
 
     Raises:
-        InputError: If features or labels do not fit, a feature is not finite, or no query has a right answer.
+        InputError: If features or labels do not fit, a feature is not finite, no query has a right answer, or the processes
+            do not have the same.
         UnknownNameError: If there is no such metric or `ap`.
+        ProcessesError: If another process failed or is gone.
     """
     max_rank = _check(ap, max_rank)
-    return _scores(find_matches(query, gallery, metric), ap, max_rank)
+    return _scores(find_matches(query, gallery, metric, processes(share)), ap, max_rank)
 
 
 def evaluate_distances(
