@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import nlreid
-from nlreid.cli import convert, demo, embed, evaluate, export, info, models, search, weights
+from nlreid.cli import convert, demo, embed, evaluate, export, info, models, search, several, weights
 from nlreid.errors import NLReIDError
 
 # Of an error without the name of a file: of what the library opens, errors have one.
@@ -46,10 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _any_name_shown(), _warnings_shown():
             arguments = build_parser().parse_args(argv)
-            arguments.run(arguments)
+            with several.joined(arguments) as wanted:
+                if wanted:
+                    arguments.run(arguments)
             print(end="", flush=True)  # a broken pipe or a full disk shows here, not while Python shuts down
     except NLReIDError as error:
-        print(f"nlreid: error: {error}", file=sys.stderr)
+        print(f"nlreid: error: {several.name()}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("nlreid: interrupted", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from nlreid.cli import several
 from nlreid.data.disk import is_file, is_folder
 from nlreid.embedding import Embeddings
 from nlreid.errors import InputError
@@ -97,8 +99,11 @@ def add_weights_options(
 
 
 def device_name(arguments: argparse.Namespace) -> str:
-    """The device that was asked for, or the best that there is."""
-    return arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    """The device that was asked for, or the best that there is; of several processes on a machine, each has a GPU in turn."""
+    name: str = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and several.count() > 1 and torch.cuda.is_available():
+        return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+    return name
 
 
 def make_model(arguments: argparse.Namespace, default: str = MODEL) -> VideoReID:
@@ -112,7 +117,7 @@ def make_model(arguments: argparse.Namespace, default: str = MODEL) -> VideoReID
         torch.default_generator.manual_seed(arguments.seed)
         name = _model_name(arguments, default)
         model = create_model(name, pretrained=arguments.pretrained or ("." in name))
-    if model.loaded.source == "random":
+    if model.loaded.source == "random" and not several.rank():
         print("nlreid: the weights are random; give --pretrained for a ranking that means something", file=sys.stderr)
     return model
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nlreid.cli import several
 from nlreid.cli.arguments import DTYPES, device_name, make_model, with_seed
 from nlreid.cli.scores import Problem
 from nlreid.data.datasets.table import DATASETS, is_drawn, read_splits
@@ -51,6 +52,7 @@ def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[st
     device = resolve_device(device_name(arguments))
     if arguments.keep and arguments.root and resolved(arguments.keep).is_relative_to(resolved(arguments.root)):
         raise InputError(f"{arguments.keep} lies in the data set; give --keep a folder elsewhere")
+    several.check_keeps(arguments)
     options = _reader_options(arguments)
     splits = _read(arguments, options)
     tracklets = _tracklets(splits)
@@ -62,7 +64,7 @@ def embed_dataset(arguments: argparse.Namespace) -> tuple[list[Problem], dict[st
     people = _keep(arguments, model, tracklets, how) if arguments.keep else embed(model, tracklets, **how)
     people = with_seed(people, model, arguments.seed)
     problems = _shared_out(splits, people)
-    if arguments.keep:
+    if arguments.keep and not several.rank():
         _save(problems, arguments.keep)
     return problems, _about(arguments, options, model, people)
 
@@ -96,7 +98,7 @@ def _read(arguments: argparse.Namespace, options: dict[str, Any]) -> tuple[Split
 def _keep(arguments: argparse.Namespace, model: VideoReID, tracklets: Sequence[Tracklet], how: dict[str, Any]) -> Embeddings:
     """Embed and keep; where one split is asked for, and a run over all has kept it, say how to score it."""
     try:
-        return embed_in_parts(model, tracklets, arguments.keep, part=PART, **how)
+        return embed_in_parts(model, tracklets, arguments.keep, part=PART, share=several.count() > 1, **how)
     except OtherEmbeddingsError as error:
         query, gallery = (arguments.keep / f"split_{arguments.split}" / f"{side}.safetensors" for side in ("query", "gallery"))
         if not exists(query) or not exists(gallery):

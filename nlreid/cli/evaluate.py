@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nlreid
+from nlreid.cli import several
 from nlreid.cli.arguments import add_model_options, model_name, number_option, whole_number
 from nlreid.cli.dataset import embed_dataset
 from nlreid.cli.scores import Problem, Result, as_json, as_text, solve
@@ -37,12 +38,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("dataset", metavar="DATASET", nargs="?", help=f"one of {', '.join(DATASETS)}")
     parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies; synthetic lies nowhere")
     embedded = parser.add_argument_group("saved embeddings")
-    embedded.add_argument("--query", metavar="FILE", type=Path, help="who is searched with")
-    embedded.add_argument("--gallery", metavar="FILE", type=Path, help="who is searched in")
+    embedded.add_argument("--query", metavar="FILE", type=Path, help="who is searched with; a folder: all its files")
+    embedded.add_argument("--gallery", metavar="FILE", type=Path, help="who is searched in; the same")
     only_datasets = [*_add_dataset_options(parser), *add_model_options(parser.add_argument_group("model"))]
     _add_scoring_options(parser.add_argument_group("scores"))
     parser.add_argument("--quiet", action="store_true", help="no summary of the data set and no progress bar")
-    parser.set_defaults(run=run, misused=parser.error, only_datasets=only_datasets)
+    parser.set_defaults(run=run, misused=parser.error, only_datasets=only_datasets, shared=True)
 
 
 def _add_dataset_options(parser: Any) -> list[argparse.Action]:
@@ -89,7 +90,10 @@ def run(arguments: argparse.Namespace) -> None:
         problems, about = _read_files(arguments.query, arguments.gallery)
     else:
         problems, about = embed_dataset(arguments)
-    results = [solve(problem, arguments.metric, arguments.ap, reranking=arguments.rerank) for problem in problems]
+    reranking = arguments.rerank and not several.rank()
+    results = [solve(problem, arguments.metric, arguments.ap, reranking=reranking) for problem in problems]
+    if several.rank():
+        return
     if arguments.json:
         scores = as_json(results, arguments.metric, arguments.ap, cameras=arguments.cameras)
         print(json.dumps({"nlreid": nlreid.__version__, **about, **scores}, indent=1, allow_nan=False))

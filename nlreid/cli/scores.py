@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from nlreid.cli import several
 from nlreid.embedding import Embeddings
 from nlreid.evaluation import (
     RankingScores,
@@ -70,12 +71,12 @@ def solve(problem: Problem, metric: Any, ap: Any, *, reranking: bool) -> Result:
         reranking: Whether to score the re-ranked distances, too; junk is nobody's neighbour there.
     """
     query, gallery = problem.query, problem.gallery
-    scores = evaluate(query, gallery, metric=metric, ap=ap)
+    scores = evaluate(query, gallery, metric=metric, ap=ap, share=several.count() > 1)
     if not reranking:
         return Result(problem, scores, None)
     if gallery.pids is not None:
         gallery = gallery.select((gallery.pids != JUNK).nonzero().flatten().tolist())
-    features = [torch.as_tensor(side.features) for side in (query, gallery)]
+    features = [torch.as_tensor(side.features[:]) for side in (query, gallery)]
     if metric == "cosine":
         features = [torch.nn.functional.normalize(rows.double(), dim=1) for rows in features]
     return Result(problem, scores, evaluate_distances(rerank(*features, **RERANKING), query, gallery, ap=ap))
