@@ -50,6 +50,6 @@ def test_the_trackers_follow_people_with_it(reid, vtest, name):
             tracks = tracker.update(rows, image)
     assert len(asked) == len(vtest)  # it was asked in each frame, of each box
     assert asked[-1] == len(vtest[-1][1])
-    assert len(tracks) == len(vtest[-1][1])
-    ends = tracks[np.argsort(tracks[:, 0]), :4] - vtest[-1][1][np.argsort(vtest[-1][1][:, 0])]
-    assert np.abs(ends).max() < 20  # pixels between the tracks and the people
+    assert len(tracks) >= 2  # of three, of whom two are one behind the other
+    boxes = vtest[-1][1][tracks[:, 7].astype(int)]  # each track says of which row it is
+    assert np.abs(tracks[:, :4] - boxes).max() < 20  # pixels
