@@ -84,6 +84,8 @@ def _mean_direction(tracked: TrackedObject) -> NDArray[np.float64] | None:
     """The mean of an object's embeddings, scaled to length one."""
     kept = {id(each): each.embedding for each in (*tracked.past_detections, tracked.last_detection)}  # the last is in both
     known = [embedding for embedding in kept.values() if embedding is not None]
-    total = np.sum(known, axis=0, dtype=np.float64)
+    if not known:
+        return None
+    total: NDArray[np.float64] = np.stack(known).astype(np.float64).sum(axis=0)
     length = float(np.linalg.norm(total))
-    return total / length if known and length > 0 else None
+    return np.divide(total, length) if length > 0 else None
