@@ -1,4 +1,4 @@
-"""The command line: `nlreid demo · models · info · weights · convert · export · embed · search · evaluate`."""
+"""The command line: `nlreid demo · models · info · weights · convert · export · embed · search · relink · evaluate`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import nlreid
-from nlreid.cli import convert, demo, embed, evaluate, export, info, models, search, several, weights
+from nlreid.cli import convert, demo, embed, evaluate, export, info, models, relink, search, several, weights
 from nlreid.errors import NLReIDError
 
 # Of an error without the name of a file: of what the library opens, errors have one.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
-COMMANDS = (demo, models, info, weights, convert, export, embed, search, evaluate)
+COMMANDS = (demo, models, info, weights, convert, export, embed, search, relink, evaluate)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nlreid.errors import ExportError, real_number
+from nlreid.errors import DataError, ExportError, InputError, real_number
 from nlreid.models.exported import ExportedModel
 from nlreid.models.network import VideoReID
 
 TOLERANCE = 1e-4
+_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,16 @@ def check_parity(model: VideoReID, exported: ExportedModel, path: Path, toleranc
         tolerance: The largest difference that is allowed.
 
     Raises:
-        ExportError: If it is larger, or not a number.
+        ExportError: If it is larger, or not a number, or what was exported does not run.
     """
     largest = 0.0
     for clip in clips_of(model):
         with torch.inference_mode():
             wanted = [answer for answer in model(clip) if answer is not None]
-        answers = [answer for answer in exported(clip) if answer is not None]
+        try:
+            answers = [answer for answer in exported(clip) if answer is not None]
+        except DataError as error:
+            raise ExportError(f"not written: {error}") from error
         difference = _difference(answers, wanted)
         if not difference <= tolerance:
             raise ExportError(
@@ -68,7 +72,10 @@ def clips_of(model: VideoReID) -> list[Tensor]:
 def _difference(answers: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     if [answer.shape for answer in answers] != [answer.shape for answer in wanted]:
         return float("inf")
-    shares = [(ours - theirs).abs().max() / theirs.abs().max() for ours, theirs in zip(answers, wanted, strict=True)]
+    shares = [
+        (ours - theirs).abs().max() / theirs.abs().max().clamp_min(_TINY)  # a classifier may begin with zeros
+        for ours, theirs in zip(answers, wanted, strict=True)
+    ]
     return float(torch.stack(shares).max())
 
 
@@ -78,4 +85,7 @@ def checked_tolerance(tolerance: float) -> float:
     Raises:
         InputError: If it is anything else.
     """
-    return real_number("tolerance", tolerance)
+    number = real_number("tolerance", tolerance, "a finite number from 0")
+    if number < 0:
+        raise InputError(f"tolerance is a finite number from 0; got {tolerance!r}")
+    return number

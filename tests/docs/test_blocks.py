@@ -8,7 +8,13 @@ from docs.markdown import blocks, name_of, pages
 
 # The blocks that do not run, by page and by their first line, and why. Everything else in ```python runs; what is not
 # Python, or is not meant to be whole, is ```text.
-NOT_RUN: dict[str, dict[str, str]] = {}
+_OTHERS = "another project's package, which has tests/trackers to itself"
+NOT_RUN: dict[str, dict[str, str]] = {
+    "how_to/trackers.md": {
+        "from boxmot import BotSort  # or StrongSort, DeepOcSort, …: those that take a reid_model": _OTHERS,
+        "from norfair import Detection, Tracker": _OTHERS,
+    },
+}
 
 SPELLINGS = ("py", "python3", "pycon", "ipython")  # of Python, which the pages do not use
 

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 
 import nlreid
 from nlreid.errors import InputError, UnknownNameError
+from nlreid.evaluation.ranking import statistics
 from nlreid.evaluation.ranking.scores import evaluate_distances
 from nlreid.evaluation.ranking.statistics import camera_matrix, confidence_interval, over_splits
 
@@ -53,12 +54,33 @@ def test_the_same_seed_gives_the_same_interval_whatever_else_is_drawn():
     assert confidence_interval(scores, "mINP") == first != confidence_interval(scores, "mINP", seed=1)
 
 
+@pytest.mark.parametrize(("score", "value"), [("rank-1", 0), ("rank-2", 1), ("rank-999999999", 1), ("mAP", 0.5), ("mINP", 0.5)])
+def test_where_all_queries_are_alike_the_interval_is_their_score(score, value):
+    """The one right answer stands at rank 2 for the two valid queries; the third has none."""
+    query = side(np.zeros((3, 1)), [1, 1, 3], [1, 1, 1])
+    scores = nlreid.evaluate(query, side(np.array([[1.0], [2.0]]), [2, 1], [1, 2]))
+    assert tuple(confidence_interval(scores, score, resamples=50)) == (value, value)
+
+
+def test_draws_are_the_same_however_many_are_made_at_a_time(monkeypatch):
+    scores = nlreid.evaluate(*drawn())
+    whole = confidence_interval(scores, resamples=50)
+    for draws in (1, 7 * scores.valid):  # 50 is no multiple of 7
+        monkeypatch.setattr(statistics, "_DRAWS", draws)
+        assert confidence_interval(scores, resamples=50) == whole
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "answer"),
     [
         ({"score": "map"}, UnknownNameError, "unknown score 'map'"),
         ({"score": "rank-0"}, UnknownNameError, "unknown score"),
         ({"score": None}, UnknownNameError, "unknown score"),
+        ({"score": "hit-1"}, UnknownNameError, "unknown score"),
+        ({"score": "rank"}, UnknownNameError, "unknown score"),
+        ({"score": "rank-1x"}, UnknownNameError, "unknown score"),
+        ({"score": "rank-1000000000"}, UnknownNameError, "unknown score"),
+        ({"level": 0.0}, InputError, "level is between 0 and 1"),
         ({"level": 1.0}, InputError, "level is between 0 and 1"),
         ({"resamples": 0}, InputError, "resamples"),
         ({"seed": -1}, InputError, "seed"),

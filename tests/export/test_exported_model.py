@@ -138,6 +138,51 @@ def test_a_file_of_somebody_else_is_refused(tmp_path):
         load_onnx(path)
 
 
+def fitting(path, clip=("b", 3, "t", 64, 32), embedding=("b", 3), kind=TensorProto.FLOAT, more=(), about=None):
+    """The smallest network that fits its metadata: the mean of each colour, of clips of one frame alone."""
+    inputs = [helper.make_tensor_value_info("clip", kind, clip)]
+    outputs = [helper.make_tensor_value_info(name, kind, shape) for name, shape in (("embedding", embedding), *more)]
+    nodes = [
+        helper.make_node("ReduceMean", ["clip", "space"], ["frames"], keepdims=0),
+        helper.make_node("Squeeze", ["frames", "time"], ["embedding"]),
+        *(helper.make_node("Identity", ["embedding"], [name]) for name, _ in more),
+    ]
+    axes = [helper.make_tensor(name, TensorProto.INT64, [len(at)], at) for name, at in (("space", [3, 4]), ("time", [2]))]
+    graph = helper.make_graph(nodes, "means", inputs, outputs, initializer=axes)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    said = replace(ABOUT, **{"embedding_dim": 3, "min_frames": 1, "clip": ClipSpec(1, 1, (64, 32)), **(about or {})})
+    helper.set_model_props(model, {"nlreid": said.to_json()})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"about": {"clip": ClipSpec(1, 1, (128, 64))}},
+        {"about": {"embedding_dim": 512}},
+        {"about": {"num_classes": 3}},
+        {"clip": (1, 3, "t", 64, 32), "embedding": (1, 3)},
+        {"clip": ("b", 3, 1, 64, 32)},
+        {"kind": TensorProto.FLOAT16},
+        {"more": [("logits", ("b", 3))]},
+    ],
+)
+def test_a_graph_of_other_clips_than_the_file_says_is_refused(tmp_path, changed):
+    """As after somebody changed one of the two, with a tool or by hand."""
+    path = tmp_path / "people.onnx"
+    with pytest.raises(DataError, match=r"people\.onnx: its graph does not fit its metadata 'nlreid': clip tensor\(float"):
+        load_onnx(fitting(path, **changed))
+
+
+def test_what_onnxruntime_cannot_run_is_an_error_with_the_file(tmp_path):
+    network = load_onnx(fitting(tmp_path / "people.onnx"))
+    clip = torch.rand(2, 3, 1, 64, 32)
+    torch.testing.assert_close(network(clip).embedding, clip.mean((2, 3, 4)))
+    with pytest.raises(DataError, match=r"people\.onnx: onnxruntime cannot run it on clips \(2, 3, 4, 64, 32\) \("):
+        network(torch.rand(2, 3, 4, 64, 32))
+
+
 ABOUT = About("test_r3d", "random", "", "", 96, 0, 2, ClipSpec(), "0.1")
 
 

@@ -142,10 +142,28 @@ def test_places_where_nothing_can_be_written_are_refused_before_the_work(tmp_pat
         to_onnx(new_model("test_c2d"), path)
 
 
-@pytest.mark.parametrize("tolerance", [float("nan"), "small", None])
+@pytest.mark.parametrize("tolerance", [float("nan"), "small", None, -1e-4])
 def test_a_tolerance_is_a_number(tmp_path, tolerance):
     with pytest.raises(InputError, match="tolerance is a finite number"):
         to_onnx(new_model("test_c2d"), tmp_path / "people.onnx", tolerance=tolerance)
+
+
+def test_a_classifier_of_zeros_is_exported(tmp_path):
+    model = new_model("test_c2d", num_classes=2, head="linear")
+    for parameter in model.head.classifier.parameters():
+        torch.nn.init.zeros_(parameter)
+    path = to_onnx(model, tmp_path / "people.onnx").path
+    assert not session(path).run(["logits"], {"clip": clips(model, 1, 4).numpy()})[0].any()
+
+
+def test_an_export_that_does_not_run_is_not_written(tmp_path, monkeypatch):
+    def fails(_self, _clip):
+        raise DataError("people.onnx: onnxruntime cannot run it")
+
+    monkeypatch.setattr(ExportedModel, "forward", fails)
+    with pytest.raises(ExportError, match=r"not written: people\.onnx: onnxruntime cannot run it"):
+        to_onnx(new_model("test_c2d"), tmp_path / "people.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])

@@ -1,6 +1,8 @@
 """What `inflate` promises beside the repeated frame: kernels, names, strictness, and that the 2D network stays as it was."""
 
 import copy
+import dataclasses
+import json
 
 import pytest
 import timm
@@ -12,7 +14,9 @@ import nlreid
 from nlreid.errors import InflationError, InputError, UnknownNameError, WeightsError
 from nlreid.inflation import LAYOUTS, PLANS, inflate_kernel, inflate_state_dict, insert_after, register_rule, resolve_plan
 from nlreid.inflation.inflate import build_3d
-from nlreid.inflation.rules import RULES
+from nlreid.inflation.layouts import Frames
+from nlreid.inflation.leaves import inflate_conv
+from nlreid.inflation.rules import RULES, Site
 from nlreid.inflation.weights import load_inflated, standardise_kernel
 from nlreid.layers.conv_pairs import SeparableConv3d
 
@@ -315,16 +319,79 @@ def test_replicas_of_data_parallel_run():
         (5, "a plan is a name"),
         ({"first": None}, "one entry for each of four stages"),
         ({"first": [3, 3, 3, 3]}, "a cycle of kernels for each stage"),
+        ({"first": [[3], [3], [3], []]}, "a cycle of kernels for each stage"),
+        ({"first": [[1], [1], [1], [2]]}, "temporal kernels are odd"),
+        ({"spatial": [1, 1, 1, 2]}, "temporal kernels are odd"),
+        ({"stem_pool_kernel": 2}, "temporal kernels are odd"),
+        ({"strides": [1, 1, 1, 0]}, "whole number"),
+        ({"stem_hidden": 0}, "whole number"),
         ({"stem": True}, "whole number"),
         ({"spatial": [1, 1, 1]}, "four stages"),
         ({"stem_pool": "no"}, "True or False"),
+        ({"inherits": "no"}, "True or False"),
         ({"stem_pool": False, "stem_pool_stride": 2}, "without a stem pool"),
+        ({"stem_pool": False, "stem_pool_kernel": 3}, "without a stem pool"),
         ({"pool_after_first_stage": 2000, "form": "x"}, "unknown form"),
     ],
 )
 def test_plans_that_make_no_sense_are_refused(plan, answer):
     with pytest.raises((InputError, UnknownNameError), match=answer):
         resolve_plan(plan)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_plan_that_was_written_out_is_the_plan(name):
+    assert resolve_plan(json.loads(json.dumps(dataclasses.asdict(PLANS[name])))) == PLANS[name]
+
+
+def test_changed_fields_without_a_name_change_the_plan_of_single_frames():
+    assert resolve_plan({"stem": 3}) == dataclasses.replace(PLANS["c2d"], stem=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "padding"),
+    [
+        ({"padding": "valid"}, (0, 0)),
+        ({"padding": "same", "dilation": (2, 3)}, (2, 6)),
+        ({"padding": 1, "padding_mode": "reflect", "bias": False}, (1, 1)),
+    ],
+    ids=str,
+)
+def test_other_ways_to_pad_answer_as_in_2d(options, padding):
+    conv = nn.Conv2d(2, 3, (3, 5), **options)
+    inflated = inflate_conv(conv, Site("conv", {"conv": Frames(3)}))
+    assert inflated.padding == (1, *padding)
+    inflated.load_state_dict({name: with_time(tensor) for name, tensor in conv.state_dict().items()})
+    frame = torch.randn(1, 2, 9, 16)
+    torch.testing.assert_close(inflated(frame.unsqueeze(2).repeat(1, 1, 5, 1, 1))[:, :, 2], conv(frame))
+
+
+def with_time(tensor):
+    return inflate_kernel(tensor, 3) if tensor.ndim == 4 else tensor
+
+
+@pytest.mark.parametrize(
+    ("options", "form", "message"),
+    [
+        ({"kernel_size": 2, "padding": "same"}, "plain", "'conv' pads an even kernel 2 x 2 with 'same'"),
+        ({"kernel_size": (3, 4), "padding": "same"}, "plain", "even kernel 3 x 4"),
+        ({"kernel_size": 3, "padding_mode": "reflect"}, "separable", "'conv' pads with 'reflect'; a separable pair"),
+        ({"kernel_size": 3, "padding_mode": "reflect", "bias": False}, "factorised", "a factorised pair pads with zeros only"),
+        ({"kernel_size": 3}, "factorised", "groups, a dilation or a bias"),
+        ({"kernel_size": 3, "bias": False, "groups": 2}, "factorised", "groups, a dilation or a bias"),
+        ({"kernel_size": 3, "bias": False, "dilation": (1, 2)}, "factorised", "groups, a dilation or a bias"),
+    ],
+)
+def test_convolutions_without_a_3d_form_are_refused(options, form, message):
+    with pytest.raises(InflationError, match=message):
+        inflate_conv(nn.Conv2d(2, 4, **options), Site("conv", {"conv": Frames(3, 1, form, 5)}))
+
+
+def test_a_kernel_to_standardise_that_is_missing_is_said():
+    model, kernel = timm.create_model("resnetv2_50x1_bit"), "stages.1.blocks.0.conv1.weight"
+    backbone = nlreid.inflate(model, "i3d")
+    with pytest.raises(WeightsError, match=r"1 missing \(stages.1.blocks.0.conv1.weight"):
+        load_inflated(backbone, {key: value for key, value in model.state_dict().items() if key != kernel})
 
 
 def test_the_shortest_clip_is_computed_for_any_plan():

@@ -262,6 +262,9 @@ def test_it_compiles_to_one_graph(pairwise):
         ({"pairwise": "dot_product", "scale": 0.5}, InputError, "scale multiplies softmax"),
         ({"pairwise": "concatenation", "scale": 0.5}, InputError, "scale multiplies softmax"),
         ({"scale": float("nan")}, InputError, "finite"),
+        ({"scale": 0.0}, InputError, "scale must be a positive, finite number; got 0.0"),
+        ({"scale": -1.0}, InputError, "positive"),
+        ({"pairwise": ["gaussian"]}, UnknownNameError, "unknown pairwise function"),
         ({"subsample": 0}, InputError, "subsample is a whole number from 1"),
         ({"inner_channels": 0}, InputError, "inner_channels is a whole number from 1"),
     ],
@@ -269,6 +272,34 @@ def test_it_compiles_to_one_graph(pairwise):
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         NonLocalBlock(6, **arguments)
+
+
+def test_channels_are_at_least_one():
+    with pytest.raises(InputError, match="channels is a whole number from 1; got 0"):
+        NonLocalBlock(0)
+
+
+def test_it_says_what_it_is():
+    said = "pairwise='gaussian', scale=0.25, subsample=2, subsample_order='after'"
+    assert said in repr(NonLocalBlock(6, pairwise="gaussian", scale=0.25, subsample=2, subsample_order="after"))
+
+
+@pytest.mark.parametrize("pairwise", PAIRWISE)
+def test_reset_it_is_the_identity_again(pairwise):
+    block, x = trained(pairwise=pairwise), features(2, 6, 3, 4, 4)
+    block(x)
+    block.reset_parameters()
+    assert torch.equal(block(x), x)
+    assert not any(value.any() for name, value in block.named_parameters() if name.endswith("bias"))
+    block.reset_parameters()
+    assert torch.equal(block.norm.running_var, torch.ones(6))
+    assert not block.norm.running_mean.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_positions_may_be_any_integers(dtype):
+    block, x, positions = trained(), features(2, 6, 3, 6, 4), torch.tensor([(0, 0, 0), (2, 5, 3), (1, 2, 0)])
+    assert torch.equal(block.attention(x, positions.to(dtype)), block.attention(x, positions))
 
 
 @pytest.mark.parametrize(
