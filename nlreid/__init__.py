@@ -1,5 +1,7 @@
 """Video-based person re-identification: 3D networks with non-local attention, inflated from any timm ResNet."""
 
+import typing as _typing
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from nlreid.data.tracklet import Tracklet as Tracklet
@@ -22,3 +24,14 @@ from nlreid.publish import push_to_hub as push_to_hub
 from nlreid.publish import save_pretrained as save_pretrained
 
 __version__ = _version("nlreid")
+
+if _typing.TYPE_CHECKING:
+    from nlreid import export as export
+    from nlreid import visualize as visualize
+else:
+
+    def __getattr__(name: str) -> object:
+        """`nlreid.export` and `nlreid.visualize`, which few need, are imported when they are first asked for."""
+        if name in ("export", "visualize"):
+            return _import_module(f"nlreid.{name}")
+        raise AttributeError(f"module 'nlreid' has no attribute {name!r}")
