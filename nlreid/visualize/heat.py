@@ -19,7 +19,7 @@ def heated(frames: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[n
     Returns:
         uint8 RGB, `(t, h, w, 3)`.
     """
-    largest = max(float(weights.max()), np.finfo(np.float32).tiny)
+    largest = max(float(weights.max()), float(np.finfo(np.float32).tiny))
     share = np.clip(weights / largest, 0, 1)
     heat = np.stack([np.interp(share, _LEVELS, channel) for channel in zip(*_HEAT, strict=True)], axis=-1)
     grey = frames.mean(axis=-1, keepdims=True)
