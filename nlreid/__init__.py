@@ -27,11 +27,12 @@ __version__ = _version("nlreid")
 
 if _typing.TYPE_CHECKING:
     from nlreid import export as export
+    from nlreid import trackers as trackers
     from nlreid import visualize as visualize
 else:
 
     def __getattr__(name: str) -> object:
-        """`nlreid.export` and `nlreid.visualize`, which few need, are imported when they are first asked for."""
-        if name in ("export", "visualize"):
+        """`nlreid.export`, `trackers` and `visualize`, which few need, are imported when they are first asked for."""
+        if name in ("export", "trackers", "visualize"):
             return _import_module(f"nlreid.{name}")
         raise AttributeError(f"module 'nlreid' has no attribute {name!r}")

@@ -24,7 +24,7 @@ def test_the_extras_and_what_is_heavy_are_imported_where_they_are_needed():
     assert set(brought) <= {"nlreid", "einops", "numpy", "torchvision", "huggingface_hub"}
 
 
-@pytest.mark.parametrize("name", ["export", "visualize"])
+@pytest.mark.parametrize("name", ["export", "trackers", "visualize"])
 def test_packages_that_few_need_are_there_when_they_are_asked_for(name, monkeypatch):
     """Users write `nlreid.export.to_onnx` after `import nlreid`, as the pages name it."""
     package = importlib.import_module(f"nlreid.{name}")
