@@ -13,7 +13,6 @@ docs/how_to/trackers.md has the figures and what they are worth.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from transfer import read_people
 
 import nlreid
 from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklets
@@ -73,15 +73,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--pretrained", default="synthetic", help="tag or path (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="how often labelled tracks are cut anew (default: %(default)s)")
     return parser.parse_args()
-
-
-def read_people(path: Path) -> dict[int, int]:
-    """Who is followed in each labelled track."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {int(row["track"]): int(row["person"]) for row in csv.DictReader(file)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a CSV file with the columns track and person, whole numbers ({error!r})") from error
 
 
 def with_persons(labels: TrackFile, people: dict[int, int]) -> TrackFile:

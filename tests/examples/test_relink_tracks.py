@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parents[2] / "examples" / "relink_tracks.py"
 
 @pytest.fixture
 def example(monkeypatch):
+    monkeypatch.syspath_prepend(str(SOURCE.parent))
     spec = importlib.util.spec_from_file_location("relink_tracks", SOURCE)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "relink_tracks", module)
