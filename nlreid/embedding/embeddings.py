@@ -19,7 +19,7 @@ from nlreid.embedding.shards import read_shards
 from nlreid.embedding.track import TrackInfo
 from nlreid.errors import DataError, InputError, unknown_name
 from nlreid.evaluation.labelled import whole_numbers
-from nlreid.evaluation.stacked import Stacked
+from nlreid.evaluation.stacked import Stacked, in_memory
 
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _BLOCK = 8192  # rows that are looked at together
@@ -205,6 +205,5 @@ class Embeddings:
 
 
 def _as_tensor(values: Tensor | NDArray[Any] | Stacked) -> Tensor:
-    if isinstance(values, Stacked):
-        return values[:]
+    values = in_memory(values)
     return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))  # a mapped file cannot be written

@@ -98,3 +98,8 @@ class Stacked:
             owner = int(np.searchsorted(self._starts, places[some[0]], side="right")) - 1
             out[torch.from_numpy(some)] = self._pieces[owner].read(places[some] - self._starts[owner])
         return out
+
+
+def in_memory(features: Tensor | NDArray[np.floating[Any]] | Stacked) -> Tensor | NDArray[np.floating[Any]]:
+    """Features as they are, but all rows of `Stacked` as one tensor: for what needs them at once."""
+    return features[:] if isinstance(features, Stacked) else features

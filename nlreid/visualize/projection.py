@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nlreid.errors import InputError
 from nlreid.evaluation.labelled import features_of, whole_numbers
+from nlreid.evaluation.stacked import in_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ def project(people: Any) -> Projection:
     Raises:
         InputError: If features are not finite floating point `(n, d)` with n from 2 and d from 1, or labels do not fit.
     """
-    features = _checked(features_of("data", people))
+    features = _checked(in_memory(features_of("data", people)))
     centred = features - features.mean(0)
     few = len(centred) <= centred.shape[1]  # the smaller of the two matrices of products has the same eigenvalues
     values, vectors = torch.linalg.eigh(centred @ centred.T if few else centred.T @ centred)  # rising

@@ -12,7 +12,8 @@ import nlreid
 from nlreid import Embeddings
 from nlreid.embedding import TrackInfo
 from nlreid.errors import DataError, InputError, UnknownNameError
-from nlreid.evaluation import Stacked, calibrate, nearest
+from nlreid.evaluation import XQDA, Stacked, calibrate, nearest
+from nlreid.visualize import project
 
 LENGTHS = (3, 1, 40, 6)
 ROWS = 50
@@ -102,6 +103,19 @@ def test_it_is_searched_and_scored_as_one_matrix(folder, metric):
     assert calibrate(query, whole, metric=metric) == calibrate(query, found, metric=metric)
     backwards = nlreid.evaluate(found, query, metric=metric), nlreid.evaluate(whole, query, metric=metric)
     assert backwards[0].as_dict() == backwards[1].as_dict()
+
+
+def test_what_needs_all_rows_reads_them(folder):
+    people, query = drawn(), drawn(9, 1)
+    gallery = Embeddings.load(folder)
+    assert torch.equal(nlreid.rerank(query.features, gallery.features), nlreid.rerank(query.features, people.features))
+    assert torch.equal(nlreid.rerank(gallery.features, query.features), nlreid.rerank(people.features, query.features))
+    read, held = (
+        XQDA(regularisation=0.1).fit(side.features, people.pids, people.camids).transform(side.features)
+        for side in (gallery, people)
+    )
+    assert torch.equal(read, held)
+    assert torch.equal(project(gallery).points, project(people).points)
 
 
 def test_features_that_are_not_finite_are_refused_when_they_are_read(tmp_path):

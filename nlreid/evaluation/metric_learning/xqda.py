@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from nlreid.errors import InputError, real_number, whole_number
+from nlreid.evaluation.labelled import Features
 from nlreid.evaluation.metric_learning.covariances import cross_view_covariances
+from nlreid.evaluation.stacked import in_memory
 
-Matrix = Tensor | np.ndarray[Any, Any]
 Labels = Tensor | np.ndarray[Any, Any] | Sequence[int]
 
 
@@ -63,7 +64,7 @@ class XQDA:
         return f"XQDA(dim={self.dim}, regularisation={self.regularisation}): {learned}"
 
     @torch.no_grad()
-    def fit(self, features: Matrix, pids: Labels, camids: Labels) -> XQDA:
+    def fit(self, features: Features, pids: Labels, camids: Labels) -> XQDA:
         """Learn from labelled features.
 
         Every pair of features from two different cameras counts once. With two cameras these are the paper's two views;
@@ -71,7 +72,7 @@ class XQDA:
         give 0 and 1 in the place of `camids`. Each number in `pids` is a person: leave out junk and distractors before.
 
         Args:
-            features: Floating and finite, `(n, d)`; a tensor or a NumPy array.
+            features: Floating and finite, `(n, d)`; a tensor, a NumPy array, or `nlreid.evaluation.Stacked`, read as a whole.
             pids: Identities, `(n,)`, integers.
             camids: Cameras, `(n,)`, integers.
 
@@ -82,7 +83,7 @@ class XQDA:
             InputError: If shapes or types do not fit, a value is not finite, all features are of one camera, no person was
                 seen by two, there is only one person, S_I has no inverse, or no direction has l > 1.
         """
-        rows = _features(features)
+        rows = _features(in_memory(features))
         people, cameras = (_labels(name, given, rows) for name, given in (("pids", pids), ("camids", camids)))
         mean = rows.mean(0)
         rows = rows - mean
@@ -99,11 +100,11 @@ class XQDA:
         return self
 
     @torch.no_grad()
-    def transform(self, features: Matrix) -> Tensor:
+    def transform(self, features: Features) -> Tensor:
         """Features whose Euclidean distances are the learned ones.
 
         Args:
-            features: Floating and finite, `(m, d)`, d as in `fit`; a tensor or a NumPy array. m may be 0.
+            features: Floating and finite, `(m, d)`, d as in `fit`, of one of these types. m may be 0.
 
         Returns:
             `(m, r)`, of the type and on the device of the features, at least float32.
@@ -113,11 +114,12 @@ class XQDA:
         """
         if self.mean is None or self.projection is None:
             raise InputError("XQDA has learned nothing yet; call fit(features, pids, camids) first")
-        rows = _features(features, len(self.mean))
+        given = in_memory(features)
+        rows = _features(given, len(self.mean))
         moved = (rows - self.mean.to(rows.device)) @ self.projection.to(rows.device)
-        if not isinstance(features, Tensor):
-            return moved.to(torch.float64 if features.dtype.itemsize == 8 else torch.float32)
-        return moved.to(features.device, torch.promote_types(features.dtype, torch.float32))
+        if not isinstance(given, Tensor):
+            return moved.to(torch.float64 if given.dtype.itemsize == 8 else torch.float32)
+        return moved.to(given.device, torch.promote_types(given.dtype, torch.float32))
 
 
 def _directions(intra: Tensor, extra: Tensor, most: int | None) -> tuple[Tensor, Tensor]:
@@ -139,7 +141,7 @@ def _directions(intra: Tensor, extra: Tensor, most: int | None) -> tuple[Tensor,
     return torch.linalg.solve_triangular(factor.T, vectors[:, :kept], upper=True), values[:kept]
 
 
-def _features(features: Matrix, width: int | None = None) -> Tensor:
+def _features(features: Tensor | np.ndarray[Any, Any], width: int | None = None) -> Tensor:
     """Features in float64, if they are what they must be."""
     if isinstance(features, np.ndarray) and features.dtype.kind == "f":
         rows = torch.from_numpy(np.array(features, dtype=np.float64))

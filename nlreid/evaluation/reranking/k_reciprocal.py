@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from nlreid.errors import InputError, real_number, whole_number
+from nlreid.evaluation.labelled import Features
 from nlreid.evaluation.reranking.encoding import encode, expand_queries
 from nlreid.evaluation.reranking.jaccard import mix
 from nlreid.evaluation.reranking.neighbours import find_neighbours
+from nlreid.evaluation.stacked import in_memory
 
 
 @torch.no_grad()
 def rerank(
-    query_features: Tensor | np.ndarray[Any, Any],
-    gallery_features: Tensor | np.ndarray[Any, Any],
+    query_features: Features,
+    gallery_features: Features,
     *,
     k1: int = 20,
     k2: int = 6,
@@ -45,7 +45,8 @@ def rerank(
     numbers a neighbour, besides the result.
 
     Args:
-        query_features: Floating and finite, `(q, d)`, none of the axes empty; a tensor or a NumPy array.
+        query_features: Floating and finite, `(q, d)`, none of the axes empty; a tensor, a NumPy array, or
+            `nlreid.evaluation.Stacked`, which is read as a whole.
         gallery_features: Of the same type, `(g, d)`.
         k1: How many neighbours are looked at for being reciprocal, from 1; half as many where the set is extended.
         k2: Over how many neighbours, the row itself counted, a feature is averaged, from 1; 1 for not at all.
@@ -83,8 +84,9 @@ def _share(value: float) -> float:
     return share
 
 
-def _rows(name: str, features: Tensor | np.ndarray[Any, Any]) -> Tensor:
+def _rows(name: str, features: Features) -> Tensor:
     """Features as a tensor, if they are what they must be."""
+    features = in_memory(features)
     if isinstance(features, np.ndarray) and features.dtype.kind == "f" and features.dtype.itemsize <= 8:
         features = torch.from_numpy(np.array(features, dtype=features.dtype.newbyteorder("=")))  # a copy: read-only is fine
     if not isinstance(features, Tensor) or not features.is_floating_point():
