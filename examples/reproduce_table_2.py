@@ -24,7 +24,7 @@ from table_2.cost import Cost, cost_of, duration
 from table_2.report import report
 from table_2.rows import ROWS, TABLE_2, arguments_of
 from train import Training
-from training.arguments import Help, add_clip, add_reading, add_recipe, add_run, fixed_options, settle_length
+from training.arguments import Help, add_clip, add_loop, add_reading, add_recipe, add_run, fixed_options, settle_length
 from training.data import read_split
 from training.network import make_model
 from training.running import Stop, Team, as_program, check_options, replacing
@@ -55,7 +55,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:
     add_reading(data)
     add_clip(data)
     add_recipe(parser.add_argument_group("recipe"))
-    add_run(parser.add_argument_group("run"))
+    run = parser.add_argument_group("run")
+    add_loop(run)
+    add_run(run)
     arguments = parser.parse_args(argv)
     settle_length(arguments)
     return arguments

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from training.arguments import ALL, fixed_options, parse_arguments
 from training.data import Batches, count_identities, make_loader, read_split, training_set
 from training.network import choose_precision, lay_out, make_model, publish, score
+from training.recipe import make_loss, make_optimiser, set_rate
 from training.running import Stop, Team, as_program, check_options, load_checkpoint, save_checkpoint, write_log
 from training.series import each_split, run_in_turn, write_mean
 
@@ -75,10 +76,8 @@ class Training:
         self.layout = torch.channels_last_3d if last else torch.contiguous_format
         lay_out(self.model, self.layout)
         self.network = team.wrap(self.model)
-        self.loss = nlreid.VideoReIDLoss(arguments.smoothing, arguments.margin)
-        optimisers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        groups = self.model.param_groups(arguments.weight_decay)
-        self.optimiser = optimisers[arguments.optimiser](groups, lr=arguments.lr, fused=True)
+        self.loss = make_loss(arguments)
+        self.optimiser = make_optimiser(arguments, self.model)
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=self.autocast == torch.float16)
 
         self.train = team.in_turn(lambda: training_set(arguments, self.split, self.model.clip_spec))
@@ -135,20 +134,16 @@ class Training:
         step = self.progress.step
         # dropout depends on seed, step and rank alone: a resumed run draws what it would have drawn
         torch.manual_seed(int(np.random.SeedSequence((self.arguments.seed, step, self.team.rank)).generate_state(1)[0]))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.arguments.lr * rate(step, self.steps, self.arguments.warmup, self.arguments.decay_start)
+        set_rate(self.arguments, self.optimiser, step, self.steps)
         with torch.autocast(clip.device.type, self.autocast) if self.autocast else nullcontext():
             output = self.network(clip)
-        # the hardest positives and negatives are those of the whole batch, whichever process embeds them
-        output = nlreid.ReIDOutput(self.team.gather(output.embedding), self.team.gather(output.logits))
-        labels = self.team.gather(label)
-        parts = self.loss(output, labels)
+        parts = self.loss(output, label)
         self.optimiser.zero_grad()
-        self.scaler.scale(parts.total * self.team.count).backward()  # see Team.gather
+        self.scaler.scale(parts.total).backward()
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        accuracy = (output.logits.argmax(1) == labels).float().mean()
-        return torch.stack([*parts, accuracy]).detach()
+        accuracy = (output.logits.argmax(1) == label).float().mean()
+        return self.team.mean(torch.stack([*parts, accuracy]).detach())
 
     def show(self, sums: Tensor) -> None:
         """The progress bar, with the means of the epoch so far whenever it is drawn."""
@@ -178,7 +173,7 @@ class Training:
     def evaluate(self, autocast: torch.dtype | None) -> dict[str, float]:
         """Scores on the test part; Ctrl-C ends it at once, since everything is saved."""
         self.stop.at_once = True
-        scores = score(self.model, self.split, autocast)
+        scores = score(self.model, self.split, partial(nlreid.embed, autocast=autocast))
         self.stop.at_once = False
         return {name: round(value, 5) for name, value in scores.items()}
 
@@ -203,14 +198,6 @@ class Training:
         publish(self.model, self.output / "model", self.arguments, self.split, log[-1])
         (self.output / "checkpoint.pt").unlink(missing_ok=True)
         print(f"{self.output / 'model'}: " + (", ".join(f"{n} {v:.3f}" for n, v in scores.items()) or "nothing to score it on"))
-
-
-def rate(step: int, steps: int, warmup: int, decay_start: float) -> float:
-    """The share of the learning rate in a step: 1, then from t0 to the end t1 falling to 0.001, as 0.001^((t-t0)/(t1-t0))."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    start = decay_start * steps
-    return 0.001 ** ((step - start) / (steps - start)) if step > start else 1.0
 
 
 if __name__ == "__main__":

@@ -19,23 +19,36 @@ FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train a network of nlreid on a data set.", formatter_class=Help)
+    data = add_data(parser)
+    data.add_argument("--split", type=split, default=0, help=f"of data sets with ten splits, which, or {ALL}: one by one")
+    add_model(parser.add_argument_group("model"))
+    add_recipe(parser.add_argument_group("recipe"))
+    run = parser.add_argument_group("run")
+    add_loop(run)
+    add_run(run)
+    arguments = parser.parse_args(argv)
+    check_data(parser, arguments)
+    settle_length(arguments)
+    return arguments
+
+
+def add_data(parser: argparse.ArgumentParser) -> Any:
+    """Add what is trained on, and where the run is kept; the group of what is read."""
     parser.add_argument("dataset", choices=list(DATASETS), help="what to train on")
     parser.add_argument("root", nargs="?", type=Path, help=f"where it lies; {SYNTHETIC} needs no place")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the run; one that is there is resumed")
     data = parser.add_argument_group("data")
-    data.add_argument("--split", type=split, default=0, help=f"of data sets with ten splits, which, or {ALL}: one by one")
     add_reading(data)
     _add_synthetic(parser.add_argument_group(f"data, {SYNTHETIC}"))
-    _add_model(parser.add_argument_group("model"))
-    add_recipe(parser.add_argument_group("recipe"))
-    add_run(parser.add_argument_group("run"))
-    arguments = parser.parse_args(argv)
+    return data
+
+
+def check_data(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """End the program where the data set, its place and its split do not fit together."""
     if (arguments.root is None) != (arguments.dataset == SYNTHETIC):
         parser.error(f"{arguments.dataset} {'needs no place' if arguments.root else 'needs a place: give ROOT'}")
     if arguments.split == ALL and DATASETS[arguments.dataset].splits == 1:
         parser.error(f"{arguments.dataset} has one split; leave --split {ALL} out")
-    settle_length(arguments)
-    return arguments
 
 
 def settle_length(arguments: argparse.Namespace) -> None:
@@ -79,7 +92,8 @@ def _add_synthetic(group: Any) -> None:
     group.add_argument("--compiled", action="store_true", help="compile what draws them: half a minute, then faster")
 
 
-def _add_model(group: Any) -> None:
+def add_model(group: Any) -> None:
+    """Add the network and its start values."""
     group.add_argument("--model", default="r3d50_nl", help="a name of `nlreid models`")
     group.add_argument("--pretrained", help="its weights: a tag such as kinetics or imagenet, a path, or hf-hub:org/name")
     group.add_argument("--init-from", type=Path, help="start from a saved network of another shape, such as a c2d one")
@@ -112,21 +126,25 @@ def add_recipe(group: Any) -> None:
     group.add_argument("--margin", type=margin, default=0.3, help="of the triplet loss; or soft")
     group.add_argument("--smoothing", type=number(float, 0, 1), default=0.1, help="of the labels")
     group.add_argument("--seed", type=number(int, 0), default=0, help="of everything that is drawn")
+
+
+def add_loop(group: Any) -> None:
+    """Add what the loop of `train.py` does itself."""
     group.add_argument(
         "--precision",
         choices=("auto", "float32", "bfloat16", "float16"),
         default="auto",
         help="auto: bfloat16 where the device is fast in it and right, else float32",
     )
+    group.add_argument("--device", help="(default: cuda if there is one, else cpu)")
+    group.add_argument("--evaluate-every", type=number(int, 0), default=0, metavar="EPOCHS", help="0: only at the end")
+    group.add_argument("--save-every", type=number(float, 0), default=10, metavar="MINUTES", help="0: behind each step")
+    group.add_argument("--time-limit", type=number(float, 0), metavar="MINUTES", help="save and stop then, to be resumed")
 
 
 def add_run(group: Any) -> None:
     """Add what changes nothing that is learnt."""
-    group.add_argument("--device", help="(default: cuda if there is one, else cpu)")
     group.add_argument("--workers", type=number(int, 0), default=2, help="processes that read clips, for each that trains")
-    group.add_argument("--evaluate-every", type=number(int, 0), default=0, metavar="EPOCHS", help="0: only at the end")
-    group.add_argument("--save-every", type=number(float, 0), default=10, metavar="MINUTES", help="0: behind each step")
-    group.add_argument("--time-limit", type=number(float, 0), metavar="MINUTES", help="save and stop then, to be resumed")
     group.add_argument("--licence", default="CC-BY-NC-4.0", help="of the weights; ask the terms of the data set")
 
 

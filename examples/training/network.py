@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from training.arguments import fixed_options
 METRICS = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 TRAPEZOID = "mAP, trapezoid"  # the kind of the official code of MARS
 FIGURES = (*METRICS, TRAPEZOID)
+_NORMS = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}
 
 
 def make_model(arguments: argparse.Namespace, num_classes: int) -> nlreid.VideoReID:
@@ -134,22 +135,41 @@ def lay_out(model: nlreid.VideoReID, layout: torch.memory_format) -> None:
             parameter.data = parameter.data.contiguous(memory_format=layout)
 
 
-def score(model: nlreid.VideoReID, split: Split, autocast: torch.dtype | None = None) -> dict[str, float]:
+def share_norms(model: nn.Module) -> None:
+    """Have the batch norms see the batches of all processes, which PyTorch can on GPUs.
+
+    Raises:
+        InputError: If some do more than to normalise: torch would put plain norms in their place.
+    """
+    odd = {type(m).__name__ for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)} - _NORMS
+    if odd:
+        raise InputError(f"the norms {', '.join(sorted(odd))} cannot be shared by processes; train on one GPU")
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+
+def score(
+    model: nlreid.VideoReID, split: Split, embed: Callable[..., nlreid.Embeddings] = nlreid.embed, *, share: bool = False
+) -> dict[str, float]:
     """Rank-1, 5, 10, 20, mAP of both kinds and mINP on the test part, as fractions of 1; none where nothing can be scored."""
     alone = set(map(id, unanswered(split.query, split.gallery)))
     if all(id(tracklet) in alone or tracklet.pid == JUNK for tracklet in split.query):
         return {}
     people = {tracklet.name: tracklet for tracklet in (*split.query, *split.gallery)}  # of which some are in both
-    embedded = nlreid.embed(model, people.values(), autocast=autocast)
+    embedded = embed(model, list(people.values()))
     rows = {track.name: row for row, track in enumerate(embedded.tracks)}
     query, gallery = (embedded.select([rows[t.name] for t in part]) for part in (split.query, split.gallery))
-    scores = nlreid.evaluate(query, gallery).as_dict()
+    scores = nlreid.evaluate(query, gallery, share=share).as_dict()
     figures = {name: value for name, value in scores.items() if isinstance(value, float)}
-    return figures | {TRAPEZOID: nlreid.evaluate(query, gallery, ap="trapezoid").mAP}
+    return figures | {TRAPEZOID: nlreid.evaluate(query, gallery, ap="trapezoid", share=share).mAP}
 
 
 def publish(
-    model: nlreid.VideoReID, folder: Path, arguments: argparse.Namespace, split: Split, last: Mapping[str, float]
+    model: nlreid.VideoReID,
+    folder: Path,
+    arguments: argparse.Namespace,
+    split: Split,
+    last: Mapping[str, float],
+    script: str = "train.py",
 ) -> None:
     """Save the network with a card that says how it was trained and what it scored."""
     measured = {"dataset": split.name, "by": "measured here, in float32"}
@@ -157,7 +177,7 @@ def publish(
     length = f"{last['step']:,} steps in {last['seconds'] / 60:.0f} minutes"
     card = {
         "licence": arguments.licence,
-        "summary": f"Trained by `examples/train.py`, {length}, with {options}.",
+        "summary": f"Trained by `examples/{script}`, {length}, with {options}.",
         "training_data": f"{split.name}: {model.num_classes} persons.",
         "scores": [{**measured, "metric": name, "value": last[name]} for name in METRICS if name in last],
     }

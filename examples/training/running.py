@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from nlreid.errors import InputError, NLReIDError
+from training.network import share_norms
 
 T = TypeVar("T")
 
@@ -67,19 +68,11 @@ class Team:
         if self.count > 1:
             dist.destroy_process_group()
 
-    def gather(self, own: Tensor) -> Tensor:
-        """The rows of all processes, by rank; this process's part keeps its gradient.
-
-        What is computed of them has the same value in each process. A process gets the gradients of its own rows from it
-        and nobody else's, so that the sum over the processes is the gradient. `DistributedDataParallel` takes the mean:
-        call backward on the loss times `count`.
-        """
-        if self.count == 1:
-            return own
-        parts = [torch.empty_like(own) for _ in range(self.count)]
-        dist.all_gather(parts, own.detach().contiguous())
-        parts[self.rank] = own
-        return torch.cat(parts)
+    def mean(self, own: Tensor) -> Tensor:
+        """The mean over the processes, in each of them."""
+        if self.count > 1:
+            dist.all_reduce(own)
+        return own / self.count
 
     def in_turn(self, make: Callable[[], T]) -> T:
         """What `make` gives, the first process before the others: what it writes to a disk, they find there."""
@@ -101,15 +94,11 @@ class Team:
         if self.count == 1:
             return model
         if self.device.type == "cuda":
-            odd = {type(m).__name__ for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)} - _NORMS
-            if odd:  # they do more than to normalise, and torch would put plain norms in their place
-                raise InputError(f"the norms {', '.join(sorted(odd))} cannot be shared by processes; train on one GPU")
-            nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            share_norms(model)
         return nn.parallel.DistributedDataParallel(model)
 
 
 _TORCHRUN = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
-_NORMS = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"}
 
 
 class Stop:

@@ -11,6 +11,7 @@ from nlreid.cli.arguments import add_weights_options, make_model
 from nlreid.data.whole_file import check_writable
 from nlreid.errors import InputError
 from nlreid.export import Exported, to_onnx, to_package
+from nlreid.export.onnx_file import check_extra
 from nlreid.models import VideoReID
 from nlreid.optimize import optimize_for_inference
 
@@ -36,10 +37,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the model, export it, and say how near its answers are."""
-    write = FORMATS.get(arguments.output.suffix)
+    kind = arguments.output.suffix.lower()
+    write = FORMATS.get(kind)
     if write is None:
         raise InputError(f"{arguments.output}: the end of the name says what to write: {' or '.join(FORMATS)}")
     check_writable(arguments.output)
+    if kind == ".onnx":
+        check_extra()  # before weights are fetched
     model = make_model(arguments)
     exported = write(optimize_for_inference(model), arguments.output)
     if not arguments.quiet:

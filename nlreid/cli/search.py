@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"embeddings of different models cannot be compared: {people.model!r} and {gallery.model!r}; "
             "embed both with one model and the same weights"
         )
+    if not gallery.tracks:
+        raise InputError(f"{place} holds no names of tracks to print; in Python, nlreid.evaluation.nearest gives its rows")
     own = row if resolved(place) == resolved(arguments.people) else None  # a track is no answer to itself
     if len(gallery) == (own is not None):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")

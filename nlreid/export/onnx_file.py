@@ -52,14 +52,23 @@ def to_onnx(model: VideoReID, path: str | Path, *, tolerance: float = TOLERANCE,
     tolerance = checked_tolerance(tolerance)
     path = as_path("path", path)
     check_writable(path)
-    for module in ("onnx", "onnxscript", "onnxruntime"):
-        import_extra(module, "onnx")
+    check_extra()
     plain = plain_copy(model)
     with quiet(verbose):
         content = _content(program_of(plain), About.of(plain), verbose)
     difference = check_parity(plain, onnx_model(content, path), path, tolerance)
     write_whole(path, content)
     return Exported(path, difference)
+
+
+def check_extra() -> None:
+    """See that everything is there that writes and runs ONNX files.
+
+    Raises:
+        MissingExtraError: If onnx, onnxscript or onnxruntime is not installed.
+    """
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        import_extra(module, "onnx")
 
 
 def _content(program: ExportedProgram, about: About, verbose: bool) -> bytes:

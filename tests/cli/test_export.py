@@ -1,6 +1,7 @@
 """`nlreid export` writes a file that `nlreid embed --onnx` embeds with, as the model does."""
 
 import hashlib
+import sys
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def test_it_says_what_was_written_and_how_near_it_is(tmp_path, capsys):
 
 
 def test_quiet_is_quiet_but_not_about_random_weights(tmp_path, capsys):
-    assert main(["export", "test_c2d", "-o", str(tmp_path / "tiny.onnx"), "--quiet"]) == 0
+    assert main(["export", "test_c2d", "-o", str(tmp_path / "tiny.ONNX"), "--quiet"]) == 0
     assert capsys.readouterr() == ("", RANDOM)
 
 
@@ -90,6 +91,7 @@ def test_a_file_that_is_none_is_told_before_the_work(street, refused):
         *base, street.folder / "no.onnx"
     )
     picture = next(street.folder.rglob("*.png"))
+    assert f"{street.folder}: a folder, not a file; an ONNX file is written by" in refused(*base, street.folder)
     assert f"{picture}: onnxruntime cannot open it as an ONNX file" in refused(*base, picture)
     assert street.leftovers() == set()
 
@@ -108,3 +110,9 @@ def test_what_cannot_be_exported_is_answered_in_one_line(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     assert answer in refused("export", *arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_is_told_before_weights_are_looked_for(tmp_path, monkeypatch, refused):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    answer = refused("export", "test_c2d", "--pretrained", "no.pth", "-o", tmp_path / "tiny.onnx")
+    assert "'onnxruntime' is not installed; install it with: pip install 'nlreid[onnx]'" in answer

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlreid.data.disk import as_path, is_file, reading
+from nlreid.data.disk import as_path, is_file, is_folder, reading
 from nlreid.errors import DataError, InputError
 from nlreid.layers.heads import ReIDOutput
 from nlreid.models.exported.about import About
@@ -119,7 +119,8 @@ def contents_of(path: str | Path, kind: str) -> tuple[Path, bytes, str]:
     """
     path = as_path("path", path)
     if not is_file(path):
-        raise DataError(f"{path}: no such file; {kind} is written by `nlreid export MODEL -o FILE` or by nlreid.export")
+        came = "a folder, not a file" if is_folder(path) else "no such file"
+        raise DataError(f"{path}: {came}; {kind} is written by `nlreid export MODEL -o FILE` or by nlreid.export")
     with reading(path):
         content = path.read_bytes()
     return path, content, sha256(content).hexdigest()
