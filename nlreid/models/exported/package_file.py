@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def package_model(content: bytes, path: Path, digest: str = "") -> ExportedModel
     Raises:
         DataError: If it is none, or does not say which clips it wants.
     """
+    if not zipfile.is_zipfile(io.BytesIO(content)):  # torch would take it for one of an older release, and log that
+        raise DataError(f"{path}: no package of AOTInductor, which is a zip archive")
     try:
         program = torch._inductor.aoti_load_package(io.BytesIO(content))
     except Exception as error:  # whatever the loader of machine code raises
