@@ -105,11 +105,18 @@ def test_given_distances_are_scored_like_those_of_features(problem):
 
 
 @pytest.mark.parametrize(
-    "matrix",
-    [np.zeros(3), np.full((1, 2), np.nan), np.zeros((2, 2)), np.array([["a", "b"]]), [[1.0, 2.0]], torch.eye(2, device="meta")],
+    ("matrix", "error"),
+    [
+        (np.zeros(3), r"none of them NaN; got float64 \(3,\)"),
+        (np.full((1, 2), np.nan), r"none of them NaN; got float64 \(1, 2\)"),
+        (np.zeros((2, 2)), "one for each of 2 rows; got"),
+        (np.array([["a", "b"]]), r"distances are numbers \(q, g\).* got <U1"),
+        ([[1.0, 2.0]], "got list"),
+        (torch.eye(2, device="meta"), "got Tensor"),
+    ],
 )
-def test_given_distances_must_be_a_matrix_of_numbers(matrix):
-    with pytest.raises(InputError, match=r"distances are numbers|rows; got"):
+def test_given_distances_must_be_a_matrix_of_numbers(matrix, error):
+    with pytest.raises(InputError, match=error):
         evaluate_distances(matrix, side(None, [1], [1]), side(None, [1, 2], [2, 2]))
 
 
@@ -149,6 +156,18 @@ def test_very_small_and_very_large_features(scale):
     query, gallery = drawn()
     scaled = [side(part.features * scale, part.pids, part.camids) for part in (query, gallery)]
     assert nlreid.evaluate(*scaled).mAP == pytest.approx(nlreid.evaluate(query, gallery).mAP, abs=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("exponent", [-40, -2, 40])
+def test_scaling_by_a_power_of_two_changes_no_ranking(metric, exponent):
+    query, gallery = drawn(people=100)
+    for part in (query, gallery):
+        part.features[part.pids % 2 == 0] += 1e3  # two crowds, so far apart that products of float32 do not rank within them
+    scaled = [side(part.features * 2.0**exponent, part.pids, part.camids) for part in (query, gallery)]
+    answer = nlreid.evaluate(*scaled, metric=metric)
+    same_answers(answer, nlreid.evaluate(query, gallery, metric=metric))
+    assert answer.mAP == pytest.approx(scores(*(side(*map(np.asarray, vars(part).values())) for part in scaled), metric)[1])
 
 
 @pytest.mark.usefixtures("block")
@@ -271,6 +290,7 @@ def test_figures_are_said_in_words():
     assert list(answer.as_dict()) == ["rank-1", "rank-5", "rank-10", "mAP", "mINP", "valid queries", "invalid queries", "ap"]
     assert str(answer).splitlines()[0] == f"rank-1   {100 * answer.rank(1):6.2f} %"
     assert str(answer).splitlines()[-1] == "39 queries, 1 without a right answer left out"
+    assert str(nlreid.evaluate(*drawn())).splitlines()[-1] == "40 queries"
     with pytest.raises(InputError, match="k is from 1 to max_rank, 10; got 11"):
         answer.rank(11)
 
