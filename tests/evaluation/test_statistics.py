@@ -73,7 +73,7 @@ def test_draws_are_the_same_however_many_are_made_at_a_time(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "error", "answer"),
     [
-        ({"score": "map"}, UnknownNameError, "unknown score 'map'; did you mean 'mAP'"),
+        ({"score": "MAP"}, UnknownNameError, "unknown score 'MAP'; did you mean 'mAP'"),
         ({"score": "rank-0"}, UnknownNameError, "unknown score"),
         ({"score": None}, UnknownNameError, "unknown score"),
         ({"score": "hit-1"}, UnknownNameError, "unknown score"),
