@@ -282,19 +282,19 @@ def test_names_of_this_library_and_of_timm_are_recognised_by_none():
 @pytest.mark.parametrize(
     "names",
     [
-        {"backbone.conv1.weight", "heads.weight"},
-        {"conv1.weight", "classifier.weight"},
-        {"conv1.weight", "fc.weight"},
-        {"blocks.0.conv.weight"},
-        {"backbone.conv1.conv.weight"},
-        {"first_stage.0.weight"},
-        {"stem.0.weight"},
-        {"conv1_w"},
+        ("backbone.conv1.weight", "heads.weight"),
+        ("classifier.weight", "conv1.weight"),
+        ("conv1.weight", "fc.weight"),
+        ("blocks.0.conv.weight",),
+        ("backbone.conv1.conv.weight",),
+        ("first_stage.0.weight",),
+        ("stem.0.weight",),
+        ("conv1_w",),
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_a_stem_alone_is_no_layout(names):
-    assert recognising(dict.fromkeys(sorted(names), torch.empty(64, 3, 5, 7, 7, device="meta"))) == []
+    assert recognising(dict.fromkeys(names, torch.empty(64, 3, 5, 7, 7, device="meta"))) == []
 
 
 # --- as files
