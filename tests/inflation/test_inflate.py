@@ -89,6 +89,13 @@ def test_the_2d_network_is_left_as_it_was(plan):
     assert model(image).shape == (2, 1000)
 
 
+@pytest.mark.parametrize("plan", ["c2d", "i3d", "full", "slow"])
+def test_inflating_draws_no_random_numbers(plan):
+    model, before = timm.create_model("test_resnet"), torch.get_rng_state()
+    nlreid.inflate(model, plan)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "seresnet50", "resnest14d", "res2net50_26w_4s", "skresnet18", "resnetblur18"])
 @pytest.mark.parametrize("plan", ["c2d", "i3d", "full", "slow"])
 def test_names_of_tensors_are_timms(name, plan):
@@ -201,7 +208,7 @@ def test_unknown_networks_plans_and_inits_are_refused():
     with pytest.raises(InputError, match="whole number from 1"):
         nlreid.inflate(model, {"name": "i3d", "stem_stride": 0})
     for plan in ("r3d", "mc3", "r2plus1d"):
-        with pytest.raises(InflationError, match="cannot inherit 2D weights"):
+        with pytest.raises(InflationError, match=r"cannot inherit 2D weights \(Tran et al. 2018.*create_model"):
             nlreid.inflate(model, plan)
     model.extra = nn.Identity()
     with pytest.raises(InflationError, match=r"unknown children .'extra'"):
