@@ -41,7 +41,7 @@ class TemporalMaxPool(nn.MaxPool3d):
     """
 
     def __init__(self, frames: int) -> None:
-        super().__init__((frames, 1, 1), stride=(frames, 1, 1))
+        super().__init__((frames, 1, 1))
         self.frames = frames
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - its name in torch

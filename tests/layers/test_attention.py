@@ -65,6 +65,15 @@ def test_tiny_affinities_change_nothing_that_can_be_seen():
     torch.testing.assert_close(of_v.sum(1), torch.full((1, 8), 4.0))  # each query hands out 1
 
 
+def test_no_matrix_of_all_pairs_is_laid_out_for_the_gradient():
+    n = 4096
+    q, k, v = (draw(1, n, 8, seed=seed, dtype=torch.float32) for seed in range(3))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as seen:
+        attend(q, k, v, 1.0).sum().backward()
+    largest = max(event.cpu_memory_usage for event in seen.events())  # bytes
+    assert 4 * 8 * n <= largest < 4 * n * n / 4
+
+
 def test_what_does_not_learn_gets_no_gradient():
     q, k, v = draw(1, 3, 8, seed=0), draw(1, 3, 8, seed=1).detach(), draw(1, 3, 8, seed=2).detach()
     attend(q, k, v, 1.0).sum().backward()
@@ -80,6 +89,7 @@ def test_captured_in_one_graph_with_its_gradients():
         torch.testing.assert_close(one, other)
 
 
-def test_the_operator_says_what_torch_asks_of_one():
-    given_ = [draw(2, 5, 8, seed=seed, dtype=torch.float32).detach() for seed in range(4)]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_the_operator_says_what_torch_asks_of_one(dtype):
+    given_ = [draw(2, 5, 8, seed=seed, dtype=dtype).detach() for seed in range(4)]
     torch.library.opcheck(attention.attention_gradients, (*given_, 0.5))

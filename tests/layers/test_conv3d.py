@@ -33,6 +33,7 @@ def triples(low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
     return st.tuples(*[st.integers(low, high)] * 3)
 
 
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float64, 1e-7), (torch.bfloat16, 0.02)], ids=["float64", "bfloat16"])
 @settings(deadline=None)
 @given(
     kernel=triples(1, 3),
@@ -44,12 +45,14 @@ def triples(low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
     last=st.booleans(),
     size=st.tuples(st.integers(1, 3), st.integers(5, 6), st.integers(5, 7), st.integers(5, 6)),
 )
-def test_any_geometry_is_that_of_torch(kernel, stride, padding, dilation, groups, bias, last, size):
-    x = draw(size[0], 4, *size[1:])
+def test_any_geometry_is_that_of_torch(dtype, allowed, kernel, stride, padding, dilation, groups, bias, last, size):
+    x = draw(size[0], 4, *size[1:]).to(dtype)
     x = x.contiguous(memory_format=CHANNELS_LAST) if last else x
-    weight, shift = draw(6, 4 // groups, *kernel, seed=1), draw(6, seed=2) if bias else None
+    weight, shift = draw(6, 4 // groups, *kernel, seed=1).to(dtype), draw(6, seed=2).to(dtype) if bias else None
     ours = ways.conv3d(x, weight, shift, stride, padding, dilation, groups)
-    torch.testing.assert_close(ours, F.conv3d(x, weight, shift, stride, padding, dilation, groups))
+    exact = (part if part is None else part.double() for part in (x, weight, shift))
+    assert ours.dtype == dtype
+    torch.testing.assert_close(ours.double(), F.conv3d(*exact, stride, padding, dilation, groups), atol=allowed, rtol=allowed)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

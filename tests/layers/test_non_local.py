@@ -131,7 +131,8 @@ def test_children_and_shapes(pairwise):
 
 @pytest.mark.parametrize(("channels", "inner"), [(512, 256), (7, 3), (1, 1)])
 def test_half_of_the_channels_inside(channels, inner):
-    assert NonLocalBlock(channels).g.out_channels == inner
+    block = NonLocalBlock(channels)
+    assert block.g.out_channels == block.inner_channels == inner
 
 
 # What no training can move. A constant added to all scores of a query leaves its softmax; a constant added to all
@@ -261,7 +262,7 @@ def test_it_compiles_to_one_graph(pairwise):
         ({"subsample_order": "befor"}, UnknownNameError, "did you mean 'before'"),
         ({"pairwise": "dot_product", "scale": 0.5}, InputError, "scale multiplies softmax"),
         ({"pairwise": "concatenation", "scale": 0.5}, InputError, "scale multiplies softmax"),
-        ({"scale": float("nan")}, InputError, "finite"),
+        ({"scale": float("nan")}, InputError, "scale is a finite number; got nan"),
         ({"scale": 0.0}, InputError, "scale must be a positive, finite number; got 0.0"),
         ({"scale": -1.0}, InputError, "positive"),
         ({"pairwise": ["gaussian"]}, UnknownNameError, "unknown pairwise function"),

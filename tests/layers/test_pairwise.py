@@ -39,7 +39,7 @@ def problems(draw):
         values = torch.randn(shape, generator=generator, dtype=dtype)
         return ((values * 2).round() / 2 if ties else values).requires_grad_()
 
-    options = {"gaussian": {"scale": draw(st.sampled_from([1.0, 0.3]))}, "concatenation": {"weight": tensor(2 * c)}}
+    options = {"gaussian": draw(st.sampled_from([{}, {"scale": 0.3}])), "concatenation": {"weight": tensor(2 * c)}}
     return form, tensor(b, n, c), tensor(b, m, c), tensor(b, m, d), options.get(form, {})
 
 

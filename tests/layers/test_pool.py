@@ -37,7 +37,14 @@ def test_too_short_a_clip_is_an_error_in_both_modes():
 
 @pytest.mark.parametrize("kernel", [(1, 3, 3), (1, 2, 2), (1, 3, 2), (3, 3, 3), (2, 1, 1)])
 @pytest.mark.parametrize(
-    "options", [{}, {"stride": (1, 2, 2)}, {"stride": 2, "ceil_mode": True}, {"stride": (1, 2, 1), "dilation": (1, 2, 1)}]
+    "options",
+    [
+        {},
+        {"stride": (1, 2, 2)},
+        {"stride": 2, "ceil_mode": True},
+        {"stride": (1, 2, 2), "ceil_mode": True},
+        {"stride": (1, 2, 1), "dilation": (1, 2, 1)},
+    ],
 )
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
 def test_pools_of_all_axes_are_those_of_torch(kernel, options, layout):
