@@ -65,11 +65,17 @@ def test_non_local_blocks(form, subsample, order):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [((1, 1, 1), 1, 0), ((3, 1, 1), (2, 1, 1), (1, 0, 0)), ((1, 3, 3), (1, 2, 2), (0, 1, 1))]
+    ("kernel", "stride", "padding", "dilation", "groups"),
+    [
+        ((1, 1, 1), 1, 0, 1, 1),
+        ((3, 1, 1), (2, 1, 1), (1, 0, 0), 1, 1),
+        ((1, 3, 3), (1, 2, 2), (0, 1, 1), 1, 1),
+        ((3, 3, 3), 1, 2, 2, 2),
+    ],
 )
-def test_convolutions_are_plain(kernel, stride, padding):
+def test_convolutions_are_plain(kernel, stride, padding, dilation, groups):
     """Not the views that they are computed on otherwise, of which a reader of the graph could make nothing."""
-    conv = Conv3d(4, 6, kernel, stride, padding)
+    conv = Conv3d(4, 6, kernel, stride, padding, dilation, groups)
     assert_same(conv, 4)
     assert operators(conv, 4) == ["aten.conv3d.default"]
 
