@@ -76,7 +76,8 @@ def reproduce(arguments: Namespace, team: Team, stop: Stop) -> int:
         return 0
     if team.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
-        check_options(folder / "options.json", shared_options(arguments))
+        begun = any(own.output.exists() for own in all_rows.values())
+        check_options(folder / "options.json", shared_options(arguments), begun)
     team.in_turn(lambda: weights_are_there(runs, split.num_classes))
 
     def begin(own: Namespace) -> RowTraining:

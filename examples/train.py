@@ -25,7 +25,7 @@ from tqdm import tqdm
 from training.arguments import ALL, fixed_options, parse_arguments
 from training.data import Batches, count_identities, make_loader, read_split, training_set
 from training.network import choose_precision, lay_out, make_model, publish, score
-from training.recipe import make_loss, make_optimiser, set_rate
+from training.recipe import make_loss, make_optimiser, set_rate, share_of
 from training.running import Stop, Team, as_program, check_options, load_checkpoint, save_checkpoint, write_log
 from training.series import each_split, run_in_turn, write_mean
 
@@ -63,10 +63,10 @@ class Training:
         if team.rank == 0:
             self.output.mkdir(parents=True, exist_ok=True)
             ModelCard(arguments.licence)  # before the long work: a licence that does not exist is an error
-            check_options(self.output / "options.json", fixed_options(arguments))
+            begun = any((self.output / name).exists() for name in ("checkpoint.pt", "log.jsonl", "model"))
+            check_options(self.output / "options.json", fixed_options(arguments), begun)
         self.split = read_split(arguments)
-        if arguments.p % team.count:
-            raise InputError(f"--p {arguments.p} identities cannot be shared out evenly among {team.count} processes")
+        p = share_of(arguments.p, team.count)
 
         torch.manual_seed(arguments.seed)  # of the weights that nothing is loaded into
         self.model = make_model(arguments, count_identities(arguments, self.split)).to(team.device)
@@ -81,7 +81,6 @@ class Training:
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=self.autocast == torch.float16)
 
         self.train = team.in_turn(lambda: training_set(arguments, self.split, self.model.clip_spec))
-        p = arguments.p // team.count
         sampler = RandomIdentitySampler(self.train.pids, p, arguments.k, arguments.seed, team.rank, team.count)
         self.batches = Batches(sampler, p * arguments.k)
         self.loader = make_loader(self.train, self.batches, arguments.workers, team.device)

@@ -31,9 +31,9 @@ from tqdm import tqdm
 from training import arguments as options
 from training.data import Batches, count_identities, make_loader, read_split, training_set
 from training.network import make_model, publish, score, share_norms, wrong_convolutions
-from training.recipe import make_loss, make_optimiser, set_rate
+from training.recipe import make_loss, make_optimiser, set_rate, share_of
 from training.running import check_options, write_log
-from training.states import all_states, keep_state, newest_state
+from training.states import all_states, check_state, keep_state, newest_state
 
 import nlreid
 from nlreid.data.clip_dataset import ClipItem
@@ -108,14 +108,14 @@ class Training:
         self.arguments, self.accelerator = arguments, accelerator
         self.first, processes = accelerator.is_main_process, accelerator.num_processes
         self.output: Path = arguments.output
-        with accelerator.main_process_first():  # what the first writes, the others find
+        if self.first:
             self.output.mkdir(parents=True, exist_ok=True)
             ModelCard(arguments.licence)  # before the long work: a licence that does not exist is an error
             engine = {"num_processes": processes, "mixed_precision": accelerator.mixed_precision}
-            check_options(self.output / "options.json", options.fixed_options(arguments) | engine)
+            begun = newest_state(self.output) is not None or (self.output / "model").exists()
+            check_options(self.output / "options.json", options.fixed_options(arguments) | engine, begun)
         self.split = read_split(arguments)
-        if arguments.p % processes:
-            raise InputError(f"--p {arguments.p} identities cannot be shared out evenly among {processes} processes")
+        p = share_of(arguments.p, processes)
 
         torch.manual_seed(arguments.seed)  # of the weights that nothing is loaded into
         model = make_model(arguments, count_identities(arguments, self.split))
@@ -125,9 +125,8 @@ class Training:
         self.loss = make_loss(arguments)
         self.network, self.optimiser = accelerator.prepare(model, make_optimiser(arguments, model))
 
-        with accelerator.main_process_first():
+        with accelerator.main_process_first():  # what the first writes, the others find
             self.train = training_set(arguments, self.split, model.clip_spec)
-        p = arguments.p // processes
         place = (accelerator.process_index, processes)
         self.batches = Batches(RandomIdentitySampler(self.train.pids, p, arguments.k, arguments.seed, *place), p * arguments.k)
         self.loader = make_loader(self.train, self.batches, arguments.workers, accelerator.device)
@@ -143,6 +142,7 @@ class Training:
         set_seed(self.arguments.seed, device_specific=True)  # of dropout; the states of all generators are kept with the rest
         state = newest_state(self.output)
         if state:
+            check_state(state)
             self.accelerator.load_state(str(state))
         self.clock = time.monotonic() - self.progress.seconds
         with tqdm(total=self.steps, initial=self.progress.step, unit="step", disable=not self.first) as self.bar:

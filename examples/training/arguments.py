@@ -13,7 +13,8 @@ from nlreid.data.datasets.table import DATASETS
 SYNTHETIC = "synthetic"
 ALL = "all"  # splits
 # what may change when a run is resumed: none of it changes what is learnt
-FREE = ("root", "output", "device", "workers", "evaluate_every", "save_every", "time_limit", "licence", "figures", "compiled")
+FREE = ("root", "output", "device", "cpu", "workers", "evaluate_every", "save_every", "time_limit", "licence")
+FREE += ("figures", "compiled")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

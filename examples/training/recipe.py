@@ -7,8 +7,19 @@ import argparse
 import torch
 
 import nlreid
+from nlreid.errors import InputError
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+def share_of(identities: int, processes: int) -> int:
+    """How many of the identities of a batch are of each process."""
+    if identities % processes or identities < 2 * processes:
+        raise InputError(
+            f"--p {identities} identities for {processes} processes; a multiple of {processes} is shared out evenly, "
+            f"and {2 * processes} are needed, so that each has two"
+        )
+    return identities // processes
 
 
 def make_loss(arguments: argparse.Namespace) -> nlreid.VideoReIDLoss:

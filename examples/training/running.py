@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import pickle
 import signal
 import sys
 import time
@@ -147,19 +149,24 @@ class Progress:
 
 def save_checkpoint(path: Path, progress: Progress, **parts: Any) -> None:
     """Keep the state of a run: of its progress, and of the network and whatever else has a state dict."""
+    content = io.BytesIO()  # what torch says of a full disk does not name it
+    torch.save({"progress": asdict(progress)} | {name: part.state_dict() for name, part in parts.items()}, content)
     with replacing(path) as file:
-        torch.save({"progress": asdict(progress)} | {name: part.state_dict() for name, part in parts.items()}, file)
+        file.write(content.getbuffer())
 
 
 def load_checkpoint(path: Path, tracklets: int, **parts: Any) -> Progress:
     """Put everything into the state that was kept; a run that never kept one is at its beginning.
 
     Raises:
-        InputError: If it was kept by a run on another number of tracklets.
+        InputError: If it was kept by a run on another number of tracklets, or is damaged.
     """
     if not path.exists():
         return Progress(tracklets)
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: a damaged checkpoint ({error}); put it back, or remove it to begin anew") from error
     progress = Progress(**state["progress"])
     if progress.tracklets != tracklets:
         raise InputError(
@@ -171,13 +178,22 @@ def load_checkpoint(path: Path, tracklets: int, **parts: Any) -> Progress:
     return progress
 
 
-def check_options(path: Path, options: Mapping[str, Any]) -> None:
-    """Note the options of a run, or hold them to those that it was begun with."""
-    if not path.exists():
+def check_options(path: Path, options: Mapping[str, Any], begun: bool) -> None:
+    """Note the options of a run; once there is something that was made with them, hold the run to them.
+
+    Args:
+        path: Where they are noted.
+        options: Those of now.
+        begun: Whether there is something.
+    """
+    if not begun or not path.exists():
         with replacing(path) as file:
             file.write((json.dumps(options, indent=1) + "\n").encode())
         return
-    before = json.loads(path.read_bytes())
+    try:
+        before = dict(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); put it back, or begin anew with another -o") from error
     other = [f"--{name.replace('_', '-')} was {before.get(name)}" for name in options if options[name] != before.get(name)]
     if other:
         raise InputError(f"{path.parent} holds a run with other options: {', '.join(other)}; give those, or another -o")
@@ -193,8 +209,12 @@ def write_log(path: Path, rows: list[dict[str, Any]]) -> None:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Write a file under a temporary name, then rename it: after a kill it is whole, the old one or the new one."""
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())  # before the name: a power cut must not leave the name without the contents
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # before the name: a power cut must not leave the name without the contents
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)  # of a full disk
+        raise

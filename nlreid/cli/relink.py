@@ -129,6 +129,8 @@ def _threshold(
             raise InputError(
                 f"a threshold holds for one model; got {labelled.model!r} and {people.model!r}; embed both with one"
             )
+        if labelled.pids is None or labelled.camids is None:
+            raise InputError(f"{arguments.calibrate}: holds no identities and cameras, by which a threshold is found")
         threshold = calibrate(labelled, labelled, false_accept_rate=rate)
         of = f"{threshold.impostors} rows of {arguments.calibrate}"
     return threshold, f"which takes another person for the same one in {threshold.false_accept_rate:.3f} of {of}"

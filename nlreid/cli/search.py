@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the ranking, draw it where that is asked for."""
     check_picture_options(arguments)
     people = Embeddings.load(arguments.people)
+    _check_names(arguments.people, people)
     row = people.index(arguments.query)
     place: Path = arguments.gallery or arguments.people
     gallery = Embeddings.load(place)
@@ -48,8 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"embeddings of different models cannot be compared: {people.model!r} and {gallery.model!r}; "
             "embed both with one model and the same weights"
         )
-    if not gallery.tracks:
-        raise InputError(f"{place} holds no names of tracks to print; in Python, nlreid.evaluation.nearest gives its rows")
+    _check_names(place, gallery)
     own = row if resolved(place) == resolved(arguments.people) else None  # a track is no answer to itself
     if len(gallery) == (own is not None):
         raise InputError(f"{place} holds no track other than {arguments.query!r}; there is nothing to rank")
@@ -65,3 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
     if picture is not None:
         save_picture(draw_ranked_lists([picture]), arguments.picture)
         print(f"\n{arguments.picture}: the same as a picture")
+
+
+def _check_names(path: Path, people: Embeddings) -> None:
+    if len(people) and not people.tracks:
+        raise InputError(f"{path} holds no names of tracks; in Python, nlreid.evaluation.nearest gives its rows")

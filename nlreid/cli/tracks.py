@@ -10,7 +10,7 @@ from typing import Any
 from nlreid.cli.arguments import number_option, whole_number
 from nlreid.data.datasets.crops import CropReport
 from nlreid.data.datasets.mot import TrackFile, read_tracks, read_video_tracklets
-from nlreid.data.disk import exists, is_file, resolved
+from nlreid.data.disk import exists, is_file, is_folder, resolved
 from nlreid.data.images import IMAGE_SUFFIXES
 from nlreid.data.tracklet import Tracklet
 from nlreid.embedding import TrackInfo
@@ -85,9 +85,8 @@ def at_least_one(tracklets: Iterator[Tracklet], source: Path, min_frames: int) -
     """The same tracklets; if there is none, an error that says so."""
     first = next(tracklets, None)
     if first is None:
-        raise DataError(
-            f"{source}: no track has {min_frames} or more pictures; is it made for this video, or --min-frames too high?"
-        )
+        asked = "is --min-frames too high?" if is_folder(source) else "is it made for this video, or --min-frames too high?"
+        raise DataError(f"{source}: no track has {min_frames} or more pictures; {asked}")
     yield first
     del first
     yield from tracklets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,19 +22,53 @@ from nlreid.embedding.track import TrackInfo
 from nlreid.errors import DataError
 
 
+class SameFile:
+    """A file as it is now, which is told from one that is written in its place.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with reading(path):
+            self._was = self._of(path.stat())
+
+    def check(self, now: os.stat_result | None = None) -> None:
+        """See that it is the same still.
+
+        Args:
+            now: What the system says of the file that was opened; by default, of the one that lies there.
+
+        Raises:
+            DataError: If it is another, or gone.
+        """
+        with reading(self.path):
+            now = now or self.path.stat()
+        if self._of(now) != self._was:
+            raise DataError(f"{self.path}: was written anew since it was opened; open the folder again with Embeddings.load")
+
+    @staticmethod
+    def _of(said: os.stat_result) -> tuple[int, int, int, int]:
+        return said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns
+
+
 class MappedRows:
     """The features of one file. It is mapped while rows are read, and no longer: what is mapped counts as the process's memory.
 
     Args:
-        path: A file of embeddings, which stays as it is.
+        same: A file of embeddings, which stays as it is.
         features: What it holds; only type and shape are looked at.
 
     Raises:
         DataError: If it cannot be read.
     """
 
-    def __init__(self, path: Path, features: Tensor) -> None:
-        self.path, self.dtype = path, features.dtype
+    def __init__(self, same: SameFile, features: Tensor) -> None:
+        self._same, path, self.dtype = same, same.path, features.dtype
         self.shape = (int(features.shape[0]), int(features.shape[1]))
         with reading(path), path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))  # safetensors: the length of the header, the header, the data
@@ -46,12 +81,14 @@ class MappedRows:
             DataError: If the file is gone, or is not what it was.
         """
         count, width = self.shape[0], self.shape[1] * self.dtype.itemsize
-        with reading(self.path), self.path.open("rb") as file:
+        path = self._same.path
+        with reading(path), path.open("rb") as file:
+            self._same.check(os.fstat(file.fileno()))
             try:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 table = np.frombuffer(mapped, np.uint8, count * width, self._offset).reshape(count, width)
             except ValueError as error:
-                raise DataError(f"{self.path}: is shorter than when it was opened; was it written anew?") from error
+                raise DataError(f"{path}: a damaged file of embeddings: it ends too early") from error
         return torch.from_numpy(np.array(table[rows])).view(self.dtype)
 
 
@@ -59,12 +96,12 @@ class ShardedTracks(Sequence[TrackInfo]):
     """The tracks of several files, read when they are asked for: millions of them are large.
 
     Args:
-        paths: The files.
+        files: The files.
         starts: Which row each begins with, and after the last how many rows there are.
     """
 
-    def __init__(self, paths: Sequence[Path], starts: NDArray[np.int64]) -> None:
-        self._paths, self._starts = paths, starts
+    def __init__(self, files: Sequence[SameFile], starts: NDArray[np.int64]) -> None:
+        self._files, self._starts = files, starts
         self._of = lru_cache(maxsize=2)(self._read)
 
     def __len__(self) -> int:
@@ -82,4 +119,7 @@ class ShardedTracks(Sequence[TrackInfo]):
         return self._of(shard)[place - int(self._starts[shard])]
 
     def _read(self, shard: int) -> list[TrackInfo]:
-        return [TrackInfo(**track) for track in read_embeddings(self._paths[shard]).tracks]
+        file = self._files[shard]
+        tracks = [TrackInfo(**track) for track in read_embeddings(file.path).tracks]
+        file.check()
+        return tracks

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from nlreid.data.disk import contents, is_file, read_text
-from nlreid.embedding.embeddings_file import Contents, read_embeddings
-from nlreid.embedding.mapped import MappedRows, ShardedTracks
+from nlreid.embedding.embeddings_file import read_embeddings
+from nlreid.embedding.mapped import MappedRows, SameFile, ShardedTracks
 from nlreid.embedding.provenance import digest_of
 from nlreid.embedding.track import TrackInfo
 from nlreid.errors import DataError, InputError
@@ -48,11 +48,11 @@ def read_shards(folder: Path) -> Sharded:
     if not paths:
         raise DataError(f"{folder}: a folder without files of embeddings (*{_SUFFIX})")
     digest = digest_of(_description(folder)) if kept else ""
-    opened = [_Shard(path, read_embeddings(path)) for path in paths]
+    opened = [_Shard(SameFile(path)) for path in paths]
     for shard in opened:
         _check_alike(opened[0], shard, digest)
     starts = np.concatenate([[0], np.cumsum([shard.rows.shape[0] for shard in opened])])
-    tracks = ShardedTracks(paths, starts) if opened[0].names is not None else ()
+    tracks = ShardedTracks([shard.file for shard in opened], starts) if opened[0].names is not None else ()
     _check_unique(opened)
     pids, camids = (_joined([shard.labels.get(kind) for shard in opened]) for kind in ("pids", "camids"))
     return Sharded(Stacked([shard.rows for shard in opened]), pids, camids, tracks, opened[0].model)
@@ -61,7 +61,9 @@ def read_shards(folder: Path) -> Sharded:
 class _Shard:
     """One file: its labels, and of the names only the hashes, which are small."""
 
-    def __init__(self, path: Path, held: Contents) -> None:
+    def __init__(self, file: SameFile) -> None:
+        self.file, path = file, file.path
+        held = read_embeddings(path)
         self.path, self.model, self.part_of = path, held.model, held.part_of
         features = held.tensors["features"]
         self.labels = {name: tensor.clone() for name, tensor in held.tensors.items() if name != "features"}
@@ -78,7 +80,7 @@ class _Shard:
         except (TypeError, InputError) as error:
             raise DataError(f"{path}: not a file of embeddings, or a damaged one ({error})") from error
         self.names = np.fromiter(map(hash, names), np.int64, len(names)) if names else None
-        self.rows = MappedRows(path, features)
+        self.rows = MappedRows(file, features)
 
     def kind(self) -> dict[str, Any]:
         """What files of one folder have in common."""

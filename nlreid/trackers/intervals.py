@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nlreid.errors import InputError
 from nlreid.evaluation.labelled import Features, check_features, whole_numbers
+from nlreid.evaluation.stacked import in_memory
 
 
 def checked_tracks(features: Features, first: Any, last: Any) -> tuple[Tensor, NDArray[np.int64], NDArray[np.int64]]:
@@ -25,6 +26,7 @@ def checked_tracks(features: Features, first: Any, last: Any) -> tuple[Tensor, N
         InputError: If shapes or types do not fit, a value is not finite, or a track ends before it begins.
     """
     check_features(features, features)
+    features = in_memory(features)
     rows = torch.as_tensor(np.array(features) if isinstance(features, np.ndarray) else features).detach().cpu().double()
     if not rows.isfinite().all():
         raise InputError(f"features are finite; those of row {int(rows.isfinite().all(1).int().argmin())} are not")

@@ -52,6 +52,18 @@ def test_tracks_are_joined_and_reported(broken, capsys):
     assert broken.tracks.read_text() == broken.text
 
 
+@pytest.mark.parametrize("options", [("--threshold", "0.1"), ()])
+def test_embeddings_in_several_files_are_one(broken, capsys, options):
+    assert main(broken.run(*options)) == 0
+    expected = broken.output.read_text(), capsys.readouterr()
+    broken.people.unlink()
+    broken.people.mkdir()
+    for number, names in enumerate(("12", "3", "4")):
+        broken.embed(names, path=broken.people / f"{number}.safetensors")
+    assert main(broken.run(*options)) == 0
+    assert (broken.output.read_text(), capsys.readouterr()) == expected
+
+
 def test_a_gap_may_be_too_long(broken, capsys):
     assert main(broken.run("--threshold", "0.1", "--max-gap", "3")) == 0
     assert "4 tracks became 3" in capsys.readouterr().out
@@ -109,6 +121,7 @@ def test_a_threshold_of_another_model_is_refused(broken, refused, tmp_path):
     labelled = tmp_path / "labelled"
     broken.embed(model="n", path=labelled, pids=[1, 2, 1, 1], camids=[1, 1, 2, 3])
     assert "a threshold holds for one model; got 'n' and 'm'" in refused(*broken.run("--calibrate", labelled))
+    assert f"{broken.people}: holds no identities" in refused(*broken.run("--calibrate", broken.people))
 
 
 def test_bad_lines(broken, refused):

@@ -67,10 +67,10 @@ def test_files_that_cannot_be_searched(people, tmp_path, refused):
     assert "damaged: not a file of embeddings, or a damaged one" in refused("search", damaged, "--query", "7")
 
 
-def test_a_gallery_without_names_has_nothing_to_print(people, tmp_path, refused):
+def test_embeddings_without_names_have_nothing_to_print(people, tmp_path, refused):
     Embeddings(FEATURES, model="m").save(tmp_path / "unnamed")
-    answer = refused("search", people, "--query", "7", "--in", tmp_path / "unnamed")
-    assert f"{tmp_path / 'unnamed'} holds no names of tracks to print" in answer
+    for arguments in ((people, "--query", "7", "--in", tmp_path / "unnamed"), (tmp_path / "unnamed", "--query", "7")):
+        assert f"{tmp_path / 'unnamed'} holds no names of tracks; in Python" in refused("search", *arguments)
 
 
 def test_what_cannot_be_compared_is_refused(people, tmp_path, refused):

@@ -24,6 +24,14 @@ def test_bad_lines_that_were_left_out_are_left_out(tmp_path):
     assert with_ids(read_tracks(path, skip_bad_lines=True), {7: 1}) == b"1,1,10,5,30,60\n2,1,10,5,30,60\n"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("inside", "\x0b\x0c\x1c\x85\u2028")
+def test_what_ends_a_line_for_others_may_stand_in_one(tmp_path, end, inside):
+    path = tmp_path / "tracks.txt"
+    path.write_bytes(f"1,7,10,5,30,60,a{inside}b{end}2,7,10,5,30,60{end}".encode())
+    assert with_ids(read_tracks(path), {7: 1}).decode() == f"1,1,10,5,30,60,a{inside}b\n2,1,10,5,30,60\n"
+
+
 def test_two_boxes_of_one_id_are_refused(tmp_path):
     path = tmp_path / "tracks.txt"
     path.write_text("1,7,10,5,30,60\n1,9,50,5,30,60\n")

@@ -168,6 +168,22 @@ def test_a_file_that_goes_away_while_it_is_read_is_named(folder, end):
         found.features[3:5]
 
 
+@pytest.mark.parametrize("seed", [0, 1], ids=["the same", "another"])
+def test_a_file_that_is_written_anew_is_named(folder, seed):
+    found, at = Embeddings.load(folder), sum(LENGTHS[:2])
+    people = drawn(seed=seed).select(list(range(at, at + LENGTHS[2])))
+    people.save(folder / "002.safetensors")
+    assert len(found.features[:at]) == at
+    for read in (
+        lambda: found.features[at - 1 : at + 1],
+        lambda: found.tracks[at],
+        lambda: nlreid.evaluate(drawn(9, 1), found),
+    ):
+        with pytest.raises(DataError, match=r"002.safetensors: was written anew since it was opened; open the folder again"):
+            read()
+    assert torch.equal(Embeddings.load(folder).features[at : at + LENGTHS[2]], people.features)
+
+
 def test_a_folder_without_embeddings_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="a folder without files of embeddings"):

@@ -1,5 +1,6 @@
 """The training example: it learns, goes on after any interruption as if there had been none, and several processes are one."""
 
+import errno
 import importlib
 import json
 import os
@@ -162,6 +163,39 @@ def test_a_time_limit_stops_it_at_a_checkpoint(run, whole, people, tmp_path, cap
     assert same(tmp_path / "out", whole)
     assert run(*options) == 0
     assert "this run is finished" in capsys.readouterr().out
+
+
+def test_a_start_that_failed_binds_to_nothing(run, people, tmp_path, capsys):
+    options = ["people", people, *RECIPE, "--steps", 1, "-o", tmp_path / "out"]
+    assert run(*options, "--size", 8, 8) == 1
+    assert "at least 32 x 32 pixels" in capsys.readouterr().err
+    assert run(*options) == 0
+
+
+def test_a_full_disk_costs_nothing_that_was_kept(run, whole, people, tmp_path, capsys, monkeypatch):
+    options = ["people", people, *RECIPE, "--steps", 5, "-o", tmp_path / "out"]
+    assert run(*options, "--time-limit", 0) == 0
+    kept = (tmp_path / "out" / "checkpoint.pt").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        assert run(*options, "--save-every", 0) == 1
+    assert "error: [Errno 28] No space left on device" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["checkpoint.pt", "options.json"]
+    assert (tmp_path / "out" / "checkpoint.pt").read_bytes() == kept
+    assert run(*options) == 0
+    assert same(tmp_path / "out", whole)
+
+
+@pytest.mark.parametrize(("name", "length"), [("checkpoint.pt", 0), ("checkpoint.pt", 100), ("options.json", 5)])
+def test_a_damaged_file_is_named(run, people, tmp_path, capsys, name, length):
+    options = ["people", people, *RECIPE, "--steps", 5, "-o", tmp_path / "out"]
+    assert run(*options, "--time-limit", 0) == 0
+    path = tmp_path / "out" / name
+    path.write_bytes(path.read_bytes()[:length])
+    assert run(*options) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: {path}: ")
+    assert "damaged" in error
 
 
 def test_a_data_set_that_has_changed_is_refused(run, people, tmp_path, capsys):

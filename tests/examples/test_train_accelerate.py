@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import nlreid
+from nlreid.errors import InputError
 
 pytestmark = pytest.mark.examples
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -112,6 +113,45 @@ def test_it_learns_what_the_plain_loop_learns(tmp_path):
     assert log(tmp_path / "train_accelerate.py") == log(tmp_path / "train.py")
 
 
+def test_a_start_that_failed_binds_to_nothing(example, tmp_path, capsys, monkeypatch):
+    options = ["train_accelerate.py", *OPTIONS, "--cpu", "--epochs", "1", "-o", str(tmp_path / "out")]
+    for more, status in ((("--size", "8", "8"), 1), ((), 0)):
+        monkeypatch.setattr(sys, "argv", [*options, *more])
+        assert example.main() == status, capsys.readouterr().err
+
+
+def a_state(example, folder):
+    keep = sys.modules[example.keep_state.__module__]
+    keep.keep_state(folder, 3, lambda part: (part / "random_states_1.pkl").write_bytes(b"12345"), True, lambda: None)
+    return keep
+
+
+@pytest.mark.parametrize("content", [None, b"123"])
+def test_a_state_that_lacks_something_is_refused(example, tmp_path, content):
+    keep = a_state(example, tmp_path)
+    (state,) = tmp_path.iterdir()
+    keep.check_state(state)
+    (state / "random_states_1.pkl").unlink() if content is None else (state / "random_states_1.pkl").write_bytes(content)
+    with pytest.raises(InputError, match=r"random_states_1.pkl: .*, where there were 5 bytes"):
+        keep.check_state(state)
+    (state / keep.SIZES).unlink()
+    with pytest.raises(InputError, match="remove the state to begin anew"):
+        keep.check_state(state)
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_before(example, tmp_path):
+    keep = a_state(example, tmp_path)
+
+    def full(part):
+        (part / "model.safetensors").write_bytes(b"half of it")
+        raise RuntimeError("unexpected pos 1024 vs 918")
+
+    with pytest.raises(OSError, match="cannot be written"):
+        keep.keep_state(tmp_path, 4, full, True, lambda: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["state_000003"]
+    keep.check_state(keep.newest_state(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("options", "answer"),
     [
@@ -119,6 +159,7 @@ def test_it_learns_what_the_plain_loop_learns(tmp_path):
         (("--lr", "0.1"), "--lr was 0.0003"),
         (("--licence", "mine"), "mine"),
         (("-o", "{}/other", "-P", "9"), "need 9 identities"),
+        (("-o", "{}/other", "--pretrained", "nothing"), "nothing"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(example, whole, tmp_path, capsys, monkeypatch, options, answer):

@@ -21,7 +21,7 @@ def with_ids(tracks: TrackFile, ids: Mapping[int, int]) -> bytes:
     Raises:
         DataError: If the file is no longer the one that was read, or two boxes of a frame would have one id.
     """
-    lines = dict(enumerate(read_text(tracks.path).splitlines(), start=1))
+    lines = dict(enumerate(read_text(tracks.path).split("\n"), start=1))  # splitlines knows more ends than files have
     written, seen = [], set[tuple[int, int]]()
     for number, frame, old in zip(tracks.lines.tolist(), tracks.frames.tolist(), tracks.ids.tolist(), strict=True):
         fields = lines.get(number, "").split(",")
