@@ -32,14 +32,14 @@ from training import arguments as options
 from training.data import Batches, count_identities, make_loader, read_split, training_set
 from training.network import make_model, publish, score, share_norms, wrong_convolutions
 from training.recipe import make_loss, make_optimiser, set_rate, share_of
-from training.running import check_options, write_log
+from training.running import check_options, in_a_line, write_log
 from training.states import all_states, check_state, keep_state, newest_state
 
 import nlreid
 from nlreid.data.clip_dataset import ClipItem
 from nlreid.data.samplers import RandomIdentitySampler
 from nlreid.embedding.parts import embed_in_parts
-from nlreid.errors import InputError, NLReIDError
+from nlreid.errors import InputError
 from nlreid.publish.card import ModelCard
 
 SUMS = ("loss", "cross_entropy", "triplet", "accuracy")
@@ -48,19 +48,17 @@ SUMS = ("loss", "cross_entropy", "triplet", "accuracy")
 def main() -> int:
     """Train, or say in one line why not."""
     arguments = parse_arguments()
+    return in_a_line(partial(train, arguments), f"the last epoch in {arguments.output}")
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """One run with all processes: the exit status."""
+    patience = InitProcessGroupKwargs(timeout=timedelta(hours=12))  # for who waits until the people are drawn
+    accelerator = Accelerator(cpu=arguments.cpu, kwargs_handlers=[patience])
     try:
-        patience = InitProcessGroupKwargs(timeout=timedelta(hours=12))  # for who waits until the people are drawn
-        accelerator = Accelerator(cpu=arguments.cpu, kwargs_handlers=[patience])
-        try:
-            Training(arguments, accelerator).run()
-        finally:
-            accelerator.end_training()
-    except (NLReIDError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on from the last epoch in {arguments.output}", file=sys.stderr)
-        return 130
+        Training(arguments, accelerator).run()
+    finally:
+        accelerator.end_training()
     return 0
 
 

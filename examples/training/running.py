@@ -30,18 +30,32 @@ T = TypeVar("T")
 
 def as_program(arguments: argparse.Namespace, run: Callable[[Team, Stop], int]) -> int:
     """Run together with the other processes until something stops it, or say in one line why not: the exit status."""
-    try:
+
+    def together() -> int:
         team = Team.join(arguments.device)
         try:
             with Stop(arguments.time_limit) as stop:
                 return run(team, stop)
         finally:
             team.leave()
+
+    return in_a_line(together, str(arguments.output))
+
+
+def in_a_line(run: Callable[[], int], kept: str) -> int:
+    """Run, or say in one line why not: the exit status.
+
+    Args:
+        run: Gives the exit status.
+        kept: From what an interrupted run goes on.
+    """
+    try:
+        return run()
     except (NLReIDError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on from {arguments.output}", file=sys.stderr)
+        print(f"interrupted; the same command goes on from {kept}", file=sys.stderr)
         return 130
 
 
