@@ -29,8 +29,9 @@ from torch import nn
 from nlreid.errors import InflationError
 from nlreid.inflation import modules as in_3d
 from nlreid.inflation.rules import RULES, Rule, Site, keep
-from nlreid.layers.conv3d import Conv3d, Triple
+from nlreid.layers.conv3d import Conv3d
 from nlreid.layers.conv_pairs import FactorisedConv3d, SeparableConv3d
+from nlreid.layers.fewest_axes import Triple
 from nlreid.layers.pool import MaxPool3d
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nlreid.layers.conv3d import Conv3d, Triple
+from nlreid.layers.conv3d import Conv3d
+from nlreid.layers.fewest_axes import Triple
 
 
 class SeparableConv3d(nn.Module):

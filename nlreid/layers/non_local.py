@@ -106,14 +106,7 @@ class NonLocalBlock(nn.Module):
         Raises:
             InputError: If `x` has another rank, type or channel count, or is smaller than the sub-sampling.
         """
-        self._check(x)
-        source = self._pool(x, first=True)
-        theta, phi = _embed(self.theta, x), self._pool(_embed(self.phi, source), first=False)
-        g = self._pool(self.g(source), first=False)
-        q, k, v = (part.flatten(2).transpose(1, 2) for part in (theta, phi, g))  # b (t h w) c
-        y = self._affinity.apply(q, k, v, **self._options())  # b (t h w) inner
-        y = torch.unflatten(y.transpose(1, 2), 2, x.shape[2:])  # b inner t h w
-        out: Tensor = x + self.norm(self.out(y))  # Eq. 2
+        out: Tensor = x + self.norm(self.out(self._gathered(x)))  # Eq. 2
         return out
 
     def attention(self, x: Tensor, positions: Tensor | Sequence[tuple[int, int, int]]) -> Tensor:
@@ -144,6 +137,16 @@ class NonLocalBlock(nn.Module):
             f"pairwise={self.pairwise!r}, scale={self.scale:g}, "
             f"subsample={self.subsample}, subsample_order={self.subsample_order!r}"
         )
+
+    def _gathered(self, x: Tensor) -> Tensor:
+        """What every position gathers, `(b, inner_channels, t, h, w)` (Eq. 1)."""
+        self._check(x)
+        source = self._pool(x, first=True)
+        theta, phi = _embed(self.theta, x), self._pool(_embed(self.phi, source), first=False)
+        g = self._pool(self.g(source), first=False)
+        q, k, v = (part.flatten(2).transpose(1, 2) for part in (theta, phi, g))  # b (t h w) c
+        y = self._affinity.apply(q, k, v, **self._options())  # b (t h w) inner
+        return torch.unflatten(y.transpose(1, 2), 2, x.shape[2:])  # b inner t h w
 
     def _pool(self, x: Tensor, *, first: bool) -> Tensor:
         """Sub-sample, where this is the place for it; max-pooling and convolution do not commute."""

@@ -26,7 +26,7 @@ def fold_norms(network: nn.Module, clip: Tensor) -> list[str]:
         Names of the norms that are gone.
     """
     folded = []
-    for layer_name, norm_name in sole_readers(network, clip):
+    for layer_name, norm_name in sole_readers(network, clip, (_BatchNorm,)):
         layer, norm = network.get_submodule(layer_name), network.get_submodule(norm_name)
         rest = _rest(norm)
         if rest is None or norm.running_mean is None or norm.running_var is None:

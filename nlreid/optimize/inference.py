@@ -13,6 +13,8 @@ from nlreid.inflation.backbone import Backbone3d
 from nlreid.models.network import VideoReID
 from nlreid.models.placement import non_local_blocks
 from nlreid.optimize.folding import fold_norms
+from nlreid.optimize.fusing import fuse
+from nlreid.optimize.overwriting import FastBackbone
 
 Model = TypeVar("Model", VideoReID, Backbone3d)
 AUTOTUNED = "max-autotune"
@@ -65,6 +67,11 @@ def optimize_for_inference(
     side = backbone.stride * max([1, *(block.subsample for block in non_local_blocks(fast).values())])
     clip = torch.empty((1, backbone.in_channels, backbone.min_frames, side, side), device="meta", dtype=backbone.dtype)
     fold_norms(fast, clip)
+    fuse(fast, clip)
+    if isinstance(fast, VideoReID):
+        fast.backbone = backbone = FastBackbone(backbone)
+    else:
+        fast = backbone = FastBackbone(backbone)
     if dtype is not None:
         fast.float()
     if dtype in (torch.bfloat16, torch.float16):

@@ -1,4 +1,4 @@
-"""Which norm is the only one to read what a layer computes: seen by watching the network run, not guessed from names."""
+"""Which module is the only one to read what a layer computes: seen by watching the network run, not guessed from names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -19,22 +18,23 @@ LINEAR = {kind.forward for kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, 
 Pair = tuple[str, str]
 
 
-def sole_readers(network: nn.Module, clip: Tensor) -> list[Pair]:
-    """Layers whose result enters a batch norm and nothing else, with that norm.
+def sole_readers(network: nn.Module, clip: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[Pair]:
+    """Layers whose result enters one module of some kinds and nothing else, with that module.
 
     The network runs once, on shapes alone and without its hooks: every function of torch that is called with a layer's result
-    is seen, from whatever code. Left out is where folding would show: layers and norms that run more than once, whose weights
-    other code reads, or between which someone watches through a hook.
+    is seen, from whatever code. Left out is where joining the two would show: layers and readers that run more than once, whose
+    weights other code reads, or between which someone watches through a hook.
 
     Args:
         network: The network, in evaluation mode.
         clip: What it takes, on the device `"meta"`.
+        kinds: Types of the readers: norms, or activations. A reader may change its input in place.
 
     Returns:
-        Names of layers and of their norms.
+        Names of layers and of their readers.
     """
     state = {name: tensor.to("meta") for name, tensor in (*network.named_parameters(), *network.named_buffers())}
-    seen = _Reading(network, state)
+    seen = _Reading(network, state, kinds)
     with torch.no_grad(), seen.watching(), seen:
         result = torch.func.functional_call(network, state, (clip,))
     return list(seen.pairs(result))
@@ -43,21 +43,21 @@ def sole_readers(network: nn.Module, clip: Tensor) -> list[Pair]:
 class _Reading(TorchFunctionMode):
     """Notes who reads the results of layers."""
 
-    def __init__(self, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    def __init__(self, network: nn.Module, state: Mapping[str, Tensor], kinds: tuple[type[nn.Module], ...]) -> None:
         super().__init__()
         named = dict(network.named_modules())
         self._network = network
-        self._watched = {name for name, module in named.items() if _hooks(module)}
-        self._layers = {name: module for name, module in named.items() if _is_linear(module)}
-        self._norms = {name: module for name, module in named.items() if isinstance(module, _BatchNorm) and _plain(module)}
+        self._watched = {name for name, module in named.items() if is_watched(module)}
+        self._layers = {name: module for name, module in named.items() if is_linear(module)}
+        self._takers = {name: module for name, module in named.items() if isinstance(module, kinds) and _plain(module)}
         self._axes = {name: state[f"{name}.weight"].ndim for name in self._layers}
         self._weights = {id(state[f"{name}.weight"]): name for name in self._layers}
         self._made: dict[int, str] = {}  # results of layers, by identity
         self._alive: list[Tensor] = []  # so that no identity is given out twice
-        self._readers: defaultdict[str, set[str]] = defaultdict(set)  # of each layer: norms, "" for all other code
-        self._taken: dict[str, str] = {}  # what entered each norm
+        self._readers: defaultdict[str, set[str]] = defaultdict(set)  # of each layer: takers, "" for all other code
+        self._taken: dict[str, str] = {}  # what entered each of them
         self._runs: Counter[str] = Counter()
-        self._inside: list[str] = [""]  # the layer or norm that is running
+        self._inside: list[str] = [""]  # the layer or taker that is running
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -69,16 +69,16 @@ class _Reading(TorchFunctionMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hooks of ours on layers and norms while the network runs, and no others."""
+        """Hooks of ours on layers and takers while the network runs, and no others."""
         theirs = [(module, module._forward_hooks, module._forward_pre_hooks) for module in self._network.modules()]
         for module, _, _ in theirs:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
         for name, layer in self._layers.items():
             layer.register_forward_pre_hook(lambda _m, x, name=name: self._begin(name, x))
             layer.register_forward_hook(lambda _m, _x, out, name=name: self._made_by(name, out))
-        for name, norm in self._norms.items():
-            norm.register_forward_pre_hook(lambda _m, x, name=name: self._enter(name, x))
-            norm.register_forward_hook(lambda _m, _x, _out: self._leave())
+        for name, taker in self._takers.items():
+            taker.register_forward_pre_hook(lambda _m, x, name=name: self._enter(name, x))
+            taker.register_forward_hook(lambda _m, _x, out: self._given(out))
         try:
             yield
         finally:
@@ -86,12 +86,12 @@ class _Reading(TorchFunctionMode):
                 module._forward_hooks, module._forward_pre_hooks = after, before
 
     def pairs(self, result: object) -> Iterator[Pair]:
-        """What can be folded, once the network has run and given `result`."""
+        """What can be joined, once the network has run and given `result`."""
         self._note(result, "")
-        for norm, layer in self._taken.items():
-            alone = self._readers[layer] == {norm} and self._runs[layer] == self._runs[norm] == 1
-            if alone and not self._watched & _only_around(layer, norm):
-                yield layer, norm
+        for taker, layer in self._taken.items():
+            alone = self._readers[layer] == {taker} and self._runs[layer] == self._runs[taker] == 1
+            if alone and not self._watched & _only_around(layer, taker):
+                yield layer, taker
 
     def _begin(self, layer: str, inputs: tuple[Any, ...]) -> None:
         self._inside.append(layer)
@@ -104,11 +104,15 @@ class _Reading(TorchFunctionMode):
         self._made[id(out)] = layer
         self._alive.append(out)
 
-    def _enter(self, norm: str, inputs: tuple[Any, ...]) -> None:
-        self._runs[norm] += 1
-        self._inside.append(norm)
+    def _enter(self, taker: str, inputs: tuple[Any, ...]) -> None:
+        self._runs[taker] += 1
+        self._inside.append(taker)
         if len(inputs) == 1 and id(inputs[0]) in self._made:
-            self._taken[norm] = self._made[id(inputs[0])]
+            self._taken[taker] = self._made[id(inputs[0])]
+
+    def _given(self, out: object) -> None:
+        self._leave()
+        self._made.pop(id(out), None)  # changed in place: no longer what the layer gave
 
     def _leave(self) -> None:
         self._inside.pop()
@@ -124,9 +128,9 @@ class _Reading(TorchFunctionMode):
                 self._readers[owner].add("")
 
 
-def _only_around(layer: str, norm: str) -> set[str]:
-    """The layer, the norm, and the modules that contain only one of them: what comes out of these changes."""
-    return _with_parents(layer) ^ _with_parents(norm)
+def _only_around(layer: str, taker: str) -> set[str]:
+    """The layer, the taker, and the modules that contain only one of them: what comes out of these changes."""
+    return _with_parents(layer) ^ _with_parents(taker)
 
 
 def _with_parents(name: str) -> set[str]:
@@ -134,7 +138,8 @@ def _with_parents(name: str) -> set[str]:
     return {".".join(parts[:count]) for count in range(len(parts) + 1)}
 
 
-def _is_linear(module: nn.Module) -> bool:
+def is_linear(module: nn.Module) -> bool:
+    """Whether a module is a linear layer or convolution whose arithmetic is torch's, or our `Conv3d`'s."""
     return type(module).forward in LINEAR and _plain(module) and _has_own_arithmetic(module)
 
 
@@ -149,6 +154,7 @@ def _plain(module: nn.Module) -> bool:
     return "forward" not in vars(module) and not hasattr(module, "parametrizations")
 
 
-def _hooks(module: nn.Module) -> bool:
+def is_watched(module: nn.Module) -> bool:
+    """Whether a module has hooks."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(hooks)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 import nlreid
 from nlreid.layers import Conv3d, NonLocalBlock
-from nlreid.layers import conv3d as ways
+from nlreid.layers import fewest_axes as ways
 
 MODEL = "r3d50_nl"
 STEPS = {  # what changes, and the number that its saving is counted by

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from nlreid.layers import Conv3d
-from nlreid.layers import conv3d as ways
+from nlreid.layers.conv3d import conv3d
+from nlreid.layers.fewest_axes import WIDE
 
 CHANNELS_LAST = torch.channels_last_3d
 
@@ -49,7 +50,7 @@ def test_any_geometry_is_that_of_torch(dtype, allowed, kernel, stride, padding, 
     x = draw(size[0], 4, *size[1:]).to(dtype)
     x = x.contiguous(memory_format=CHANNELS_LAST) if last else x
     weight, shift = draw(6, 4 // groups, *kernel, seed=1).to(dtype), draw(6, seed=2).to(dtype) if bias else None
-    ours = ways.conv3d(x, weight, shift, stride, padding, dilation, groups)
+    ours = conv3d(x, weight, shift, stride, padding, dilation, groups)
     exact = (part if part is None else part.double() for part in (x, weight, shift))
     assert ours.dtype == dtype
     torch.testing.assert_close(ours.double(), F.conv3d(*exact, stride, padding, dilation, groups), atol=allowed, rtol=allowed)
@@ -63,7 +64,7 @@ def test_the_result_lies_as_the_next_layer_wants_it(kernel, dtype):
     assert out.is_contiguous(memory_format=CHANNELS_LAST)
 
 
-@pytest.mark.parametrize("channels", [3, 64, ways.WIDE], ids="{} channels".format)
+@pytest.mark.parametrize("channels", [3, 64, WIDE], ids="{} channels".format)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_gradients_are_those_of_torch(kernel, channels):
     answers = []
@@ -98,7 +99,7 @@ def test_half_precision_is_within_its_rounding(kernel, autocast):
 def test_a_single_column_is_written_in_half_precision_too(frames, width):
     x, weight = draw(2, 256, 2, 4, width, dtype=torch.float32), draw(512, 256, frames, 3, 3, seed=1, dtype=torch.float32) / 48
     exact = F.conv3d(x, weight, stride=(1, 2, 2), padding=(frames // 2, 1, 1))
-    rounded = ways.conv3d(x.bfloat16(), weight.bfloat16(), stride=(1, 2, 2), padding=(frames // 2, 1, 1))
+    rounded = conv3d(x.bfloat16(), weight.bfloat16(), stride=(1, 2, 2), padding=(frames // 2, 1, 1))
     torch.testing.assert_close(rounded.float(), exact, atol=0.05, rtol=0.05)
 
 
@@ -108,8 +109,8 @@ def test_no_way_copies_what_lies_right(kernel, monkeypatch):
     for name in ("conv2d", "conv3d", "linear"):
         whole = getattr(F, name)
         monkeypatch.setattr(F, name, lambda x, *rest, whole=whole: seen.append(x.data_ptr()) or whole(x, *rest))
-    x = draw(2, ways.WIDE, 4, 8, 6).contiguous(memory_format=CHANNELS_LAST)
-    Conv3d(ways.WIDE, 8, *KERNELS[kernel], dtype=torch.float64)(x)
+    x = draw(2, WIDE, 4, 8, 6).contiguous(memory_format=CHANNELS_LAST)
+    Conv3d(WIDE, 8, *KERNELS[kernel], dtype=torch.float64)(x)
     assert seen == [x.data_ptr()]
 
 

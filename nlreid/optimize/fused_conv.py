@@ -1,0 +1,130 @@
+"""A convolution that adds what is beside it and rectifies in the same pass over memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nlreid.layers.conv3d import Conv3d, conv3d, loses_its_column
+from nlreid.layers.exporting import exporting
+from nlreid.layers.fewest_axes import Lowered, folds_time, in_fewest_axes, is_pointwise, with_time_as_channels
+from nlreid.optimize import gpu, onednn
+
+Steps = tuple[int, ...]  # of each axis
+
+
+class FusedConv3d(Conv3d):
+    """`relu(conv(x) + onto)` of a trained convolution, for inference.
+
+    Where no faster way is at hand (a type, device or graph that none is for), a convolution, a sum and a ReLU run one after
+    the other. On CPUs a second copy of the kernel is kept, in the order that oneDNN computes in;
+    values written to `weight` are seen, but for those written through `weight.data`, which torch does not count.
+
+    Args:
+        conv: The convolution, whose weights are taken, not copied.
+        relu: Whether negative values become zero.
+    """
+
+    def __init__(self, conv: Conv3d, *, relu: bool) -> None:
+        shape = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
+        super().__init__(*shape, bias=conv.bias is not None, device="meta")  # type: ignore[arg-type]  # tuples of any length
+        self.weight, self.bias = conv.weight, conv.bias
+        self.relu = relu
+        assert not isinstance(conv.padding, str)
+        self._steps: tuple[Steps, Steps, Steps] = (conv.stride, conv.padding, conv.dilation)
+        self._packed: tuple[tuple[object, ...], Tensor] | None = None
+        self._gpu = gpu.available(self.weight.device)
+
+    def forward(self, input: Tensor, onto: Tensor | None = None, *, overwrite: bool = False) -> Tensor:  # noqa: A002
+        """Convolve, add and rectify.
+
+        Args:
+            input: `(b, in_channels, t, h, w)`.
+            onto: `(b, out_channels, t', h', w')`, which is added.
+            overwrite: Whether the result may take the place of `onto`, which nobody else needs then.
+
+        Returns:
+            `(b, out_channels, t', h', w')`; `onto` itself where it was overwritten.
+        """
+        if not self._takes(input, onto):
+            return self._in_steps(input, onto)
+        x = input.contiguous(memory_format=torch.channels_last_3d)
+        if x.is_cuda:
+            return self._on_gpu(x, onto)
+        least = in_fewest_axes(x, self.weight, *self._steps, self.groups)
+        geometry = (self.bias, least.stride, least.padding, least.dilation, self.groups)
+        kernel = self._kernel(least)
+        if onto is None:
+            return least.back(onednn.convolve(least.x, kernel, *geometry, relu=self.relu))
+        result = onto if overwrite else onto.clone(memory_format=torch.channels_last_3d)
+        onednn.convolve_onto(least.there(result), least.x, kernel, *geometry, relu=self.relu)
+        return result
+
+    def extra_repr(self) -> str:
+        """The arguments of the convolution, and what follows it."""
+        return f"{super().extra_repr()}, relu={self.relu}"  # type: ignore[no-untyped-call]
+
+    def _takes(self, x: Tensor, onto: Tensor | None) -> bool:
+        """Whether a fused way computes this; none has a gradient."""
+        if x.ndim != 5 or x.numel() == 0 or x.dtype != self.weight.dtype or (onto is not None and onto.dtype != x.dtype):
+            return False
+        if x.device.type not in ("cpu", "cuda") or exporting() or torch.is_autocast_enabled(x.device.type):
+            return False
+        if torch.is_grad_enabled() and (
+            x.requires_grad or self.weight.requires_grad or (onto is not None and onto.requires_grad)
+        ):
+            return False
+        return self._takes_on_gpu(x, onto) if x.is_cuda else self._takes_on_cpu(x, onto)
+
+    def _takes_on_cpu(self, x: Tensor, onto: Tensor | None) -> bool:
+        # what is compiled, or counted by a tensor of another kind, is left to torch
+        if torch.compiler.is_compiling() or type(x) is not Tensor or not onednn.available(x.dtype):
+            return False
+        if loses_its_column(x, self.weight, *(steps[2] for steps in self._steps)):
+            return False
+        return onto is None or onto.is_contiguous(memory_format=torch.channels_last_3d)
+
+    def _takes_on_gpu(self, x: Tensor, onto: Tensor | None) -> bool:
+        if not self._gpu or self.groups > 1 or x.dtype not in (torch.bfloat16, torch.float16):
+            return False
+        if is_pointwise(self.weight.shape[2:], *self._steps[:2]) and onto is None and not self.relu:
+            return False  # nothing to fuse: a matrix product
+        return x.shape[1] % 8 == 0 or folds_time(x, self.weight, self._steps[0], self.groups)
+
+    def _on_gpu(self, x: Tensor, onto: Tensor | None) -> Tensor:
+        weight, (stride, padding, dilation) = self.weight, self._steps
+        if folds_time(x, weight, stride, self.groups):
+            x, weight = with_time_as_channels(x, weight, padding, dilation)
+            padding = (0, *padding[1:])
+        result: Tensor = gpu.convolution().convolve(x, weight, self.bias, stride, padding, dilation, onto=onto, relu=self.relu)
+        return result
+
+    def _in_steps(self, x: Tensor, onto: Tensor | None) -> Tensor:
+        y = conv3d(x, self.weight, self.bias, *self._steps, self.groups)
+        y = y if onto is None else y + onto
+        return y.relu() if self.relu else y
+
+    def _kernel(self, least: Lowered) -> Tensor:
+        """The kernel, packed; anew where it is another, or has other axes."""
+        weight = least.weight
+        state = (self.weight.data_ptr(), self.weight.dtype, weight.shape, _version(self.weight))
+        if self._packed is None or self._packed[0] != state:
+            axes = (least.stride, least.padding, least.dilation, self.groups)
+            self._packed = state, onednn.packed(weight, least.x.shape, *axes)
+        return self._packed[1]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> FusedConv3d:
+        self._packed = None
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._gpu = gpu.available(self.weight.device)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the packed kernel: a copy packs its own."""
+        return {**self.__dict__, "_packed": None}
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version

@@ -1,0 +1,103 @@
+"""A convolution with bias, sum and ReLU in one pass over memory on x86 processors: oneDNN's, which torch brings along.
+
+Torch reaches it through operators that `torch.compile` uses as well; where they are missing, nothing here is available.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_OPERATORS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
+
+
+def available(dtype: torch.dtype) -> bool:
+    """Whether convolutions of a type can be computed here, now: `torch.backends.mkldnn.flags` can switch oneDNN off."""
+    return bool(torch.backends.mkldnn.enabled) and _known(dtype)
+
+
+@functools.cache
+def _known(dtype: torch.dtype) -> bool:
+    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (there and platform.machine().lower() in ("x86_64", "amd64")):
+        return False
+    if not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
+        return False
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32
+
+
+def packed(
+    weight: Tensor, size: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int
+) -> Tensor:
+    """A kernel as oneDNN wants it in memory, so that it need not be laid out anew for each batch.
+
+    Args:
+        weight: `(o, c / groups, ...)`, over two or three axes.
+        size: Shape of an input; others work as well, the best order may be another for them.
+        stride: Step in each axis.
+        padding: Zeros added at either end of each axis.
+        dilation: Distance of the taps in each axis.
+        groups: Groups of channels that do not see each other.
+
+    Returns:
+        A tensor of torch's layout `torch._mkldnn`, for `convolve` alone.
+    """
+    plain = weight.contiguous()
+    result: Tensor = torch.ops.mkldnn._reorder_convolution_weight(plain, padding, stride, dilation, groups, list(size))
+    return result
+
+
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    *,
+    relu: bool,
+) -> Tensor:
+    """`relu(conv(x) + bias)`.
+
+    Args:
+        x: `(b, c, ...)` over two or three axes, channels last in memory.
+        weight: Of `packed`.
+        bias: `(o,)`.
+        stride: Step in each axis.
+        padding: Zeros added at either end of each axis.
+        dilation: Distance of the taps in each axis.
+        groups: Groups of channels that do not see each other.
+        relu: Whether negative values become zero.
+
+    Returns:
+        `(b, o, ...)`, channels last in memory.
+    """
+    then = "relu" if relu else "none"
+    result: Tensor = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, dilation, groups, then, [], "")
+    return result
+
+
+def convolve_onto(
+    y: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    *,
+    relu: bool,
+) -> None:
+    """`y = relu(conv(x) + bias + y)`, in the memory of `y`; arguments as of `convolve`."""
+    then = "relu" if relu else None
+    torch.ops.mkldnn._convolution_pointwise_.binary(
+        y, x, weight, bias, padding, stride, dilation, groups, "add", 1.0, then, [], ""
+    )
