@@ -61,7 +61,7 @@ def in_fewest_axes(
         back = partial(_from_rows, size=x.shape[3:])
         return Lowered(_as_rows(x), weight.squeeze(4), (stride[0], 1), (padding[0], 0), (dilation[0], 1), back, _as_rows)
     if in_time and folds_time(x, weight, stride, groups):
-        x, weight = with_time_as_channels(x, weight, padding, dilation)
+        x, weight = _with_time_as_channels(x, weight, padding, dilation)
         in_time = False
     if not in_time:
         back = partial(_from_frames, clips=x.shape[0], frames=x.shape[2])
@@ -105,21 +105,12 @@ def folds_time(x: Tensor, weight: Tensor, stride: tuple[int, ...], groups: int) 
     return few and is_half(x)
 
 
-def with_time_as_channels(
+def _with_time_as_channels(
     x: Tensor, weight: Tensor, padding: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
     """T x h x w over few channels, the stem's: the frames under the kernel become channels of a kernel 1 x h x w.
 
     Three channels are far fewer than matrix units of half precision take at a time. GPUs take eight or none: the rest is zeros.
-
-    Args:
-        x: `(b, c, t, h, w)`, in memory as `channels_last_3d`.
-        weight: `(o, c, kernel in t, h, w)`.
-        padding: Zeros added at either end of time, and of height and width, which are left to the convolution.
-        dilation: Distance of the taps.
-
-    Returns:
-        `(b, c', t', h, w)` and `(o, c', 1, kernel in h, w)`.
     """
     taps, reach = weight.shape[2], dilation[0] * (weight.shape[2] - 1)
     padded = F.pad(x.permute(0, 2, 3, 4, 1), (0, 0, 0, 0, 0, 0, padding[0], padding[0]))  # b t h w c

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nlreid.layers.conv3d import Conv3d, conv3d, loses_its_column
 from nlreid.layers.exporting import exporting
-from nlreid.layers.fewest_axes import Lowered, folds_time, in_fewest_axes, is_pointwise, with_time_as_channels
+from nlreid.layers.fewest_axes import Lowered, folds_time, in_fewest_axes, is_pointwise
 from nlreid.optimize import gpu, onednn
 
 Steps = tuple[int, ...]  # of each axis
@@ -50,9 +50,9 @@ class FusedConv3d(Conv3d):
         """
         if not self._takes(input, onto):
             return self._in_steps(input, onto)
+        if input.is_cuda:
+            return self._on_gpu(input, onto)
         x = input.contiguous(memory_format=torch.channels_last_3d)
-        if x.is_cuda:
-            return self._on_gpu(x, onto)
         least = in_fewest_axes(x, self.weight, *self._steps, self.groups)
         geometry = (self.bias, least.stride, least.padding, least.dilation, self.groups)
         kernel = self._kernel(least)
@@ -94,12 +94,12 @@ class FusedConv3d(Conv3d):
         return x.shape[1] % 8 == 0 or folds_time(x, self.weight, self._steps[0], self.groups)
 
     def _on_gpu(self, x: Tensor, onto: Tensor | None) -> Tensor:
-        weight, (stride, padding, dilation) = self.weight, self._steps
-        if folds_time(x, weight, stride, self.groups):
-            x, weight = with_time_as_channels(x, weight, padding, dilation)
-            padding = (0, *padding[1:])
-        result: Tensor = gpu.convolution().convolve(x, weight, self.bias, stride, padding, dilation, onto=onto, relu=self.relu)
-        return result
+        room = gpu.convolution(stem=folds_time(x, self.weight, self._steps[0], self.groups))
+        if torch.compiler.is_compiling() or x.device.index == torch.cuda.current_device():
+            result: Tensor = room.convolve(x, self.weight, self.bias, *self._steps, onto=onto, relu=self.relu)
+            return result
+        with torch.cuda.device(x.device):  # triton starts its kernels on the current one
+            return self._on_gpu(x, onto)
 
     def _in_steps(self, x: Tensor, onto: Tensor | None) -> Tensor:
         y = conv3d(x, self.weight, self.bias, *self._steps, self.groups)

@@ -1,4 +1,4 @@
-"""Whether the convolution in Triton runs on a device: asked when weights come there, since a compiled network could not ask."""
+"""Whether the convolutions in Triton run on a device: asked when weights come there, since a compiled network could not ask."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import ModuleType
 
 import torch
 
-_MODULES: list[ModuleType] = []  # the room with the convolution, once it was wanted
+_ROOMS: dict[str, ModuleType] = {}  # with the convolutions, once they were wanted
 ARCHITECTURES = ((8, 0), (9, 0), (10, 0), (10, 3))  # with room for its tiles beside each processor; others have 100 kB or less
 
 
@@ -17,13 +17,18 @@ def available(device: torch.device) -> bool:
         return False
     if torch.cuda.get_device_capability(device) not in ARCHITECTURES:
         return False
-    if not _MODULES:
-        from nlreid.optimize import triton_conv
-
-        _MODULES.append(triton_conv)
+    if not _ROOMS:
+        load()
     return True
 
 
-def convolution() -> ModuleType:
-    """The room with the convolution, where it is available."""
-    return _MODULES[0]
+def load() -> None:
+    """Import the rooms, which need the package triton."""
+    from nlreid.optimize import triton_conv, triton_stem
+
+    _ROOMS.update(stem=triton_stem, other=triton_conv)
+
+
+def convolution(*, stem: bool) -> ModuleType:
+    """The room with the convolution, that of the stem or that of all other layers, where they are available."""
+    return _ROOMS["stem"] if stem else _ROOMS["other"]

@@ -5,9 +5,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 import nlreid
 from nlreid.evaluation import nearest
+from nlreid.layers import Conv3d
+from nlreid.optimize.fused_conv import FusedConv3d
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 TINY = nlreid.list_models("test_*")
@@ -75,13 +78,50 @@ def test_folded_norms_change_no_answer(name):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of some releases' own compiler, when it is loaded
 @pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores:UserWarning")  # it would rather round more
-def test_compiled_as_cuda_graphs_it_answers_the_same_again_and_again():
+@pytest.mark.filterwarnings("ignore:The CUDA Graph is empty:UserWarning")  # torch's own first one, on purpose
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 0.05)], ids=str)
+def test_compiled_as_cuda_graphs_it_answers_the_same_again_and_again(dtype, allowed):
     model = made("test_r3d_nl").cuda()
-    fast = nlreid.optimize_for_inference(model, compile=True)
+    fast = nlreid.optimize_for_inference(model, dtype=dtype, compile=True)
     for seed in range(4):
         clips = torch.rand(2, 3, 8, 64, 64, generator=torch.Generator().manual_seed(seed)).cuda()
-        found = fast(clips).embedding.clone()
-        torch.testing.assert_close(found, model(clips).embedding, rtol=1e-4, atol=1e-4)
+        found, wanted = fast(clips.to(dtype)).embedding.clone(), model(clips).embedding
+        assert float((found - wanted).norm() / wanted.norm()) < allowed
+
+
+CONVOLUTIONS = {  # channels, outputs, kernel, stride, padding
+    "stem": (3, 64, (5, 7, 7), (1, 2, 2), (2, 3, 3)),
+    "1x1x1": (64, 256, (1, 1, 1), (1, 1, 1), (0, 0, 0)),
+    "3x1x1": (64, 72, (3, 1, 1), (1, 1, 1), (1, 0, 0)),
+    "1x3x3": (128, 128, (1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    "3x3x3": (256, 512, (3, 3, 3), (1, 1, 1), (1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)], ids=str)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_fused_convolution_is_rounded_once(name, dtype, allowed, adds):
+    channels, outputs, *geometry = CONVOLUTIONS[name]
+    torch.manual_seed(0)
+    conv = Conv3d(channels, outputs, *geometry).requires_grad_(False).to("cuda", dtype)
+    x = torch.randn(2, channels, 6, 18, 20, device="cuda").to(dtype)
+    wanted = F.conv3d(x.double(), conv.weight.double(), conv.bias.double(), *geometry[1:])
+    onto = torch.randn(wanted.shape, device="cuda").to(dtype) if adds else None
+    wanted = (wanted + onto.double() if adds else wanted).relu()
+    found = FusedConv3d(conv, relu=True)(x, onto)
+    assert found.dtype == dtype
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+    assert ((found.double() - wanted).abs() <= allowed * wanted.abs() + 1e-4).all()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two devices")
+def test_a_network_computes_where_it_is():
+    fast = nlreid.optimize_for_inference(made("test_r3d_nl").to("cuda:1"), dtype=torch.bfloat16)
+    clips = clips_for(fast).to("cuda:1", torch.bfloat16)
+    with torch.cuda.device(1):
+        wanted = fast(clips).embedding
+    torch.testing.assert_close(fast(clips).embedding, wanted)
 
 
 @pytest.mark.parametrize("recompute", ["all", "cheap"])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 pytest.importorskip("triton", reason="triton is not installed; torch brings it on Linux")
 
-from nlreid.optimize import triton_conv
+from nlreid.optimize import triton_conv, triton_stem
 
 ONE = (1, 1, 1)
 NONE = (0, 0, 0)
@@ -42,7 +42,7 @@ def convolve():
         patch.setenv("TRITON_INTERPRET", "1")
         patch.setenv("OMP_NUM_THREADS", "1")
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            yield lambda *args, **options: pool.submit(triton_conv.convolve, *args, **options).result()
+            yield lambda *args, room=triton_conv, **options: pool.submit(room.convolve, *args, **options).result()
 
 
 def draw(*shape, seed=0):
@@ -130,3 +130,24 @@ def test_relu_keeps_what_is_not_a_number(convolve):
     y = convolve(x, weight, bias, ONE, NONE, ONE, relu=True)
     assert y[:, 3].isnan().all()
     assert not y[:, :3].isnan().any()
+
+
+STEMS = {  # channels, outputs, size, kernel, stride, padding, dilation
+    "5x7x7, stride 2": (3, 64, (4, 11, 8), (5, 7, 7), (1, 2, 2), (2, 3, 3), ONE),
+    "5x3x3": (3, 16, (3, 6, 6), (5, 3, 3), ONE, (2, 1, 1), ONE),
+    "3x7x7, as many columns as stay odd": (3, 16, (3, 9, 10), (3, 7, 7), (1, 2, 2), (1, 3, 3), ONE),
+    "3x3x3, stride 3": (3, 8, (4, 8, 11), (3, 3, 3), (1, 3, 3), ONE, ONE),
+    "dilated in time": (2, 16, (6, 6, 8), (3, 3, 3), (1, 2, 2), (2, 1, 1), (2, 1, 1)),
+    "dilated in width": (2, 16, (3, 6, 8), (3, 3, 3), ONE, (1, 1, 2), (1, 1, 2)),
+    "more outputs than two columns have room for": (3, 72, (3, 6, 8), (3, 3, 3), (1, 2, 2), ONE, ONE),
+    "no padding in time": (3, 16, (4, 5, 6), (3, 3, 3), ONE, (0, 1, 1), ONE),
+}
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["as clips come", "channels last"])
+@pytest.mark.parametrize("name", STEMS)
+def test_the_stem(convolve, name, last):
+    *sizes, stride, padding, dilation = STEMS[name]
+    x, weight, bias = case(*sizes)
+    y = convolve(x if last else x.contiguous(), weight, bias, stride, padding, dilation, relu=True, room=triton_stem)
+    assert_rounded_once(y, x, weight, bias, (stride, padding, dilation), relu=True)
