@@ -5,9 +5,10 @@ from __future__ import annotations
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
+from nlreid.inflation.backbone import Backbone3d
 from nlreid.layers import Conv3d, FactorisedConv3d, NonLocalBlock, SeparableConv3d
 from nlreid.optimize.fused_conv import FusedConv3d
-from nlreid.optimize.readers import is_linear, is_watched, sole_readers
+from nlreid.optimize.readers import is_linear, is_plain, is_watched, sole_readers
 from nlreid.optimize.residual import FusedNonLocal, FusedPair, FusedResidual
 
 BLOCKS: dict[type[nn.Module], tuple[tuple[str, ...], str, str, str]] = {
@@ -35,7 +36,7 @@ def fuse(network: nn.Module, clip: Tensor) -> None:
     for act in rectified.values():
         network.set_submodule(act, nn.Identity())
     for name, module in list(network.named_modules()):
-        if type(module) in PAIRS and not is_watched(module) and isinstance(list(module.children())[-1], FusedConv3d):
+        if type(module) in PAIRS and _is_free(module) and isinstance(list(module.children())[-1], FusedConv3d):
             network.set_submodule(name, FusedPair(dict(module.named_children())))
     for name, module in list(network.named_modules()):
         if isinstance(module, BasicBlock | Bottleneck) and type(module) in BLOCKS:
@@ -51,18 +52,36 @@ def _fuse_residual(network: nn.Module, name: str, block: BasicBlock | Bottleneck
     plain = block.se is None and (block.drop_path is None or type(block.drop_path) is nn.Identity)
     ends = isinstance(children[last], FusedConv3d | FusedPair) and type(children[norm]) is nn.Identity
     rectifies = type(children[act]) is nn.ReLU
-    if not (plain and ends and rectifies) or any(is_watched(part) for part in block.modules()):
+    if not (plain and ends and rectifies and _is_free(block)) or any(is_watched(part) for part in block.modules()):
         return
     conv = children[last]
     final = conv if isinstance(conv, FusedConv3d) else list(conv.children())[-1]
     assert isinstance(final, FusedConv3d)
     final.relu = True
-    network.set_submodule(name, FusedResidual({part: children[part] for part in before}, (last, conv), block.downsample))
+    steps = {part: children[part] for part in before}
+    fused = FusedResidual(steps, (last, conv), block.downsample, overwrites=_stands_in_a_row(network, name))
+    network.set_submodule(name, fused)
 
 
 def _fuse_non_local(network: nn.Module, name: str, block: NonLocalBlock) -> None:
-    if isinstance(block.out, FusedConv3d) and isinstance(block.get_submodule("norm"), nn.Identity) and not is_watched(block):
-        network.set_submodule(name, FusedNonLocal(block))
+    if isinstance(block.out, FusedConv3d) and isinstance(block.get_submodule("norm"), nn.Identity) and _is_free(block):
+        network.set_submodule(name, FusedNonLocal(block, overwrites=_stands_in_a_row(network, name)))
+
+
+def _stands_in_a_row(network: nn.Module, name: str) -> bool:
+    """Whether what a module of a backbone takes is what the one before it gave, and goes nowhere else."""
+    above = [network, *(network.get_submodule(name[:at]) for at, letter in enumerate(name) if letter == ".")]
+    inside = [part for at, part in enumerate(above) if any(isinstance(outer, Backbone3d) for outer in above[: at + 1])]
+    return bool(inside) and all(_is_row(part) for part in inside)
+
+
+def _is_row(module: nn.Module) -> bool:
+    return type(module).forward in (nn.Sequential.forward, Backbone3d.forward) and is_plain(module)
+
+
+def _is_free(module: nn.Module) -> bool:
+    """Whether a module runs what its type says, and nobody looks."""
+    return is_plain(module) and not is_watched(module)
 
 
 def _is_conv(module: nn.Module) -> bool:

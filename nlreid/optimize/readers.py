@@ -49,7 +49,7 @@ class _Reading(TorchFunctionMode):
         self._network = network
         self._watched = {name for name, module in named.items() if is_watched(module)}
         self._layers = {name: module for name, module in named.items() if is_linear(module)}
-        self._takers = {name: module for name, module in named.items() if isinstance(module, kinds) and _plain(module)}
+        self._takers = {name: module for name, module in named.items() if isinstance(module, kinds) and is_plain(module)}
         self._axes = {name: state[f"{name}.weight"].ndim for name in self._layers}
         self._weights = {id(state[f"{name}.weight"]): name for name in self._layers}
         self._made: dict[int, str] = {}  # results of layers, by identity
@@ -140,7 +140,7 @@ def _with_parents(name: str) -> set[str]:
 
 def is_linear(module: nn.Module) -> bool:
     """Whether a module is a linear layer or convolution whose arithmetic is torch's, or our `Conv3d`'s."""
-    return type(module).forward in LINEAR and _plain(module) and _has_own_arithmetic(module)
+    return type(module).forward in LINEAR and is_plain(module) and _has_own_arithmetic(module)
 
 
 def _has_own_arithmetic(module: nn.Module) -> bool:
@@ -149,7 +149,7 @@ def _has_own_arithmetic(module: nn.Module) -> bool:
     return ours in (None, nn.Conv1d._conv_forward, nn.Conv2d._conv_forward, nn.Conv3d._conv_forward)
 
 
-def _plain(module: nn.Module) -> bool:
+def is_plain(module: nn.Module) -> bool:
     """Whether a module's forward pass is that of its type, and its tensors are its own."""
     return "forward" not in vars(module) and not hasattr(module, "parametrizations")
 

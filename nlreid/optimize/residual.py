@@ -38,14 +38,17 @@ class FusedResidual(nn.Module):
         before: What stands before the last convolution, by name, in order; modules are taken, not copied.
         last: Name of the last convolution, and it, with its ReLU.
         downsample: What is added instead of `x`.
+        overwrites: Whether its input is for nobody else, while the whole network runs.
     """
 
-    def __init__(self, before: Mapping[str, nn.Module], last: tuple[str, nn.Module], downsample: nn.Module | None) -> None:
+    def __init__(
+        self, before: Mapping[str, nn.Module], last: tuple[str, nn.Module], downsample: nn.Module | None, *, overwrites: bool
+    ) -> None:
         super().__init__()
         for name, module in (*before.items(), last):
             self.add_module(name, module)
         self.downsample = downsample
-        self._before, self._last = tuple(before), last[0]
+        self._before, self._last, self._overwrites = tuple(before), last[0], overwrites
 
     def forward(self, x: Tensor) -> Tensor:
         """What the block answers; in place of `x` where nobody else needs that."""
@@ -53,7 +56,7 @@ class FusedResidual(nn.Module):
         for name in self._before:
             y = getattr(self, name)(y)
         shortcut = x if self.downsample is None else self.downsample(x)
-        result: Tensor = getattr(self, self._last)(y, shortcut, overwrite=may_overwrite())
+        result: Tensor = getattr(self, self._last)(y, shortcut, overwrite=self._overwrites and may_overwrite())
         return result
 
 
@@ -62,13 +65,15 @@ class FusedNonLocal(NonLocalBlock):
 
     Args:
         block: The block, its norm folded; its layers are taken, not copied.
+        overwrites: Whether its input is for nobody else, while the whole network runs.
     """
 
-    def __init__(self, block: NonLocalBlock) -> None:
+    def __init__(self, block: NonLocalBlock, *, overwrites: bool) -> None:
         nn.Module.__init__(self)
         self.__dict__.update(block.__dict__)
+        self._overwrites = overwrites
 
     def forward(self, x: Tensor) -> Tensor:
         """What the block answers; in place of `x` where nobody else needs that."""
-        result: Tensor = self.out(self._gathered(x), x, overwrite=may_overwrite())
+        result: Tensor = self.out(self._gathered(x), x, overwrite=self._overwrites and may_overwrite())
         return result

@@ -123,6 +123,27 @@ def test_a_stage_that_is_called_by_itself_leaves_what_it_is_given():
             assert torch.equal(x, before)
 
 
+class Around(nn.Module):
+    """A stage whose input is needed once more behind it."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, x):
+        return x + self.stage(x)
+
+
+def test_what_a_container_needs_again_is_not_written_over():
+    torch.manual_seed(0)
+    backbone = nlreid.inflate(timm.create_model("resnet18"), plan="c2d").eval()
+    backbone.layer1 = Around(backbone.layer1)
+    clip = draw(1, 3, 2, 64, 32, seed=1)
+    with torch.inference_mode():
+        found, wanted = nlreid.optimize_for_inference(backbone)(clip), backbone(clip)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
 def test_a_clip_stays_as_it_was():
     model, clip = model_and_clip()
     before = clip.clone()
