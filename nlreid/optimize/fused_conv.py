@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from nlreid.layers.conv3d import Conv3d, conv3d, loses_its_column
 from nlreid.layers.exporting import exporting
-from nlreid.layers.fewest_axes import Lowered, folds_time, in_fewest_axes, is_pointwise
+from nlreid.layers.fewest_axes import folds_time, in_fewest_axes, is_pointwise
 from nlreid.optimize import gpu, onednn
+from nlreid.optimize.running import doubt, numbers_alone
 
 Steps = tuple[int, ...]  # of each axis
 
@@ -34,10 +36,10 @@ class FusedConv3d(Conv3d):
         self.relu = relu
         assert not isinstance(conv.padding, str)
         self._steps: tuple[Steps, Steps, Steps] = (conv.stride, conv.padding, conv.dilation)
-        self._packed: tuple[tuple[object, ...], Tensor] | None = None
+        self._packed = onednn.Packed()
         self._gpu = gpu.available(self.weight.device)
 
-    def forward(self, input: Tensor, onto: Tensor | None = None, *, overwrite: bool = False) -> Tensor:  # noqa: A002
+    def forward(self, input: Tensor, *, onto: Tensor | None = None, overwrite: bool = False) -> Tensor:  # noqa: A002
         """Convolve, add and rectify.
 
         Args:
@@ -54,13 +56,18 @@ class FusedConv3d(Conv3d):
             return self._on_gpu(input, onto)
         x = input.contiguous(memory_format=torch.channels_last_3d)
         least = in_fewest_axes(x, self.weight, *self._steps, self.groups)
-        geometry = (self.bias, least.stride, least.padding, least.dilation, self.groups)
-        kernel = self._kernel(least)
+        axes = (least.stride, least.padding, least.dilation, self.groups)
+        kernel = self._packed.of(self.weight, least.weight, self.bias, least.x.shape, *axes)
+        if not self._packed.finite:
+            doubt()
+        at_once = self.relu and numbers_alone()
         if onto is None:
-            return least.back(onednn.convolve(least.x, kernel, *geometry, relu=self.relu))
-        result = onto if overwrite else onto.clone(memory_format=torch.channels_last_3d)
-        onednn.convolve_onto(least.there(result), least.x, kernel, *geometry, relu=self.relu)
-        return result
+            result = least.back(onednn.convolve(least.x, kernel, self.bias, *axes, relu=at_once))
+        else:
+            overwrite = overwrite and onto.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+            result = onto if overwrite else onto.clone(memory_format=torch.channels_last_3d)
+            onednn.convolve_onto(least.there(result), least.x, kernel, self.bias, *axes, relu=at_once)
+        return result.relu_() if self.relu and not at_once else result
 
     def extra_repr(self) -> str:
         """The arguments of the convolution, and what follows it."""
@@ -68,22 +75,22 @@ class FusedConv3d(Conv3d):
 
     def _takes(self, x: Tensor, onto: Tensor | None) -> bool:
         """Whether a fused way computes this; none has a gradient."""
-        if x.ndim != 5 or x.numel() == 0 or x.dtype != self.weight.dtype or (onto is not None and onto.dtype != x.dtype):
+        if x.ndim != 5 or x.numel() == 0 or x.dtype != self.weight.dtype:
+            return False
+        if onto is not None and (onto.dtype != x.dtype or onto.shape != self._result_shape(x)):
             return False
         if x.device.type not in ("cpu", "cuda") or exporting() or torch.is_autocast_enabled(x.device.type):
             return False
-        if torch.is_grad_enabled() and (
-            x.requires_grad or self.weight.requires_grad or (onto is not None and onto.requires_grad)
-        ):
+        learning = (x, self.weight, self.bias, onto)
+        if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in learning):
             return False
         return self._takes_on_gpu(x, onto) if x.is_cuda else self._takes_on_cpu(x, onto)
 
     def _takes_on_cpu(self, x: Tensor, onto: Tensor | None) -> bool:
-        # what is compiled, or counted by a tensor of another kind, is left to torch
-        if torch.compiler.is_compiling() or type(x) is not Tensor or not onednn.available(x.dtype):
-            return False
-        if loses_its_column(x, self.weight, *(steps[2] for steps in self._steps)):
-            return False
+        if torch.compiler.is_compiling() or is_in_torch_dispatch_mode() or not onednn.available(x.dtype):
+            return False  # what is compiled, traced or counted is left to torch
+        if x.shape[1] == 1 or loses_its_column(x, self.weight, *(steps[2] for steps in self._steps)):
+            return False  # of one channel, oneDNN can leave parts unwritten in float32, too
         return onto is None or onto.is_contiguous(memory_format=torch.channels_last_3d)
 
     def _takes_on_gpu(self, x: Tensor, onto: Tensor | None) -> bool:
@@ -92,6 +99,11 @@ class FusedConv3d(Conv3d):
         if is_pointwise(self.weight.shape[2:], *self._steps[:2]) and onto is None and not self.relu:
             return False  # nothing to fuse: a matrix product
         return x.shape[1] % 8 == 0 or folds_time(x, self.weight, self._steps[0], self.groups)
+
+    def _result_shape(self, x: Tensor) -> tuple[int, ...]:
+        lengths = zip(x.shape[2:], self.weight.shape[2:], *self._steps, strict=True)
+        size = ((length + 2 * pad - far * (taps - 1) - 1) // step + 1 for length, taps, step, pad, far in lengths)
+        return (x.shape[0], self.out_channels, *size)
 
     def _on_gpu(self, x: Tensor, onto: Tensor | None) -> Tensor:
         room = gpu.convolution(stem=folds_time(x, self.weight, self._steps[0], self.groups))
@@ -106,25 +118,7 @@ class FusedConv3d(Conv3d):
         y = y if onto is None else y + onto
         return y.relu() if self.relu else y
 
-    def _kernel(self, least: Lowered) -> Tensor:
-        """The kernel, packed; anew where it is another, or has other axes."""
-        weight = least.weight
-        state = (self.weight.data_ptr(), self.weight.dtype, weight.shape, _version(self.weight))
-        if self._packed is None or self._packed[0] != state:
-            axes = (least.stride, least.padding, least.dilation, self.groups)
-            self._packed = state, onednn.packed(weight, least.x.shape, *axes)
-        return self._packed[1]
-
     def _apply(self, fn: Any, recurse: bool = True) -> FusedConv3d:
-        self._packed = None
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._gpu = gpu.available(self.weight.device)
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the packed kernel: a copy packs its own."""
-        return {**self.__dict__, "_packed": None}
-
-
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version

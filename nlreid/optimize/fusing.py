@@ -5,11 +5,10 @@ from __future__ import annotations
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
-from nlreid.inflation.backbone import Backbone3d
 from nlreid.layers import Conv3d, FactorisedConv3d, NonLocalBlock, SeparableConv3d
 from nlreid.optimize.fused_conv import FusedConv3d
-from nlreid.optimize.readers import is_linear, is_plain, is_watched, sole_readers
-from nlreid.optimize.residual import FusedNonLocal, FusedPair, FusedResidual
+from nlreid.optimize.readers import is_linear, is_plain, is_watched, named_once, sole_readers
+from nlreid.optimize.residual import FusedNonLocal, FusedPair, FusedResidual, FusedRow
 
 BLOCKS: dict[type[nn.Module], tuple[tuple[str, ...], str, str, str]] = {
     # what timm's residual blocks run before the last convolution, it, its norm, and the ReLU behind the sum
@@ -17,6 +16,7 @@ BLOCKS: dict[type[nn.Module], tuple[tuple[str, ...], str, str, str]] = {
     BasicBlock: (("conv1", "bn1", "drop_block", "act1", "aa"), "conv2", "bn2", "act2"),
 }
 PAIRS = (FactorisedConv3d, SeparableConv3d)
+FUSED = (FusedResidual, FusedNonLocal)
 
 
 def fuse(network: nn.Module, clip: Tensor) -> None:
@@ -30,53 +30,45 @@ def fuse(network: nn.Module, clip: Tensor) -> None:
     """
     pairs = [(network.get_submodule(layer), layer, act) for layer, act in sole_readers(network, clip, (nn.ReLU,))]
     rectified = {layer: act for conv, layer, act in pairs if _is_conv(conv) and type(network.get_submodule(act)) is nn.ReLU}
-    for name, module in list(network.named_modules()):
-        if _is_conv(module):
+    for name, module in named_once(network):
+        if isinstance(module, Conv3d) and _is_conv(module):
             network.set_submodule(name, FusedConv3d(module, relu=name in rectified))
     for act in rectified.values():
         network.set_submodule(act, nn.Identity())
-    for name, module in list(network.named_modules()):
+    for name, module in named_once(network):
         if type(module) in PAIRS and _is_free(module) and isinstance(list(module.children())[-1], FusedConv3d):
             network.set_submodule(name, FusedPair(dict(module.named_children())))
-    for name, module in list(network.named_modules()):
+    for name, module in named_once(network):
         if isinstance(module, BasicBlock | Bottleneck) and type(module) in BLOCKS:
             _fuse_residual(network, name, module)
         elif type(module) is NonLocalBlock:
             _fuse_non_local(network, name, module)
+    for name, module in named_once(network):
+        if type(module) is nn.Sequential and _is_free(module) and any(isinstance(part, FUSED) for part in module):
+            network.set_submodule(name, FusedRow(module))
     network.eval()
 
 
 def _fuse_residual(network: nn.Module, name: str, block: BasicBlock | Bottleneck) -> None:
     before, last, norm, act = BLOCKS[type(block)]
-    children = dict(block.named_children())
+    children = {part: block.get_submodule(part) for part in (*before, last, norm, act)}
     plain = block.se is None and (block.drop_path is None or type(block.drop_path) is nn.Identity)
     ends = isinstance(children[last], FusedConv3d | FusedPair) and type(children[norm]) is nn.Identity
-    rectifies = type(children[act]) is nn.ReLU
-    if not (plain and ends and rectifies and _is_free(block)) or any(is_watched(part) for part in block.modules()):
+    if not (plain and ends and type(children[act]) is nn.ReLU) or not all(_is_free(part) for part in block.modules()):
         return
     conv = children[last]
     final = conv if isinstance(conv, FusedConv3d) else list(conv.children())[-1]
     assert isinstance(final, FusedConv3d)
+    if final.relu:  # before the sum
+        return
     final.relu = True
-    steps = {part: children[part] for part in before}
-    fused = FusedResidual(steps, (last, conv), block.downsample, overwrites=_stands_in_a_row(network, name))
-    network.set_submodule(name, fused)
+    network.set_submodule(name, FusedResidual({part: children[part] for part in before}, (last, conv), block.downsample))
 
 
 def _fuse_non_local(network: nn.Module, name: str, block: NonLocalBlock) -> None:
-    if isinstance(block.out, FusedConv3d) and isinstance(block.get_submodule("norm"), nn.Identity) and _is_free(block):
-        network.set_submodule(name, FusedNonLocal(block, overwrites=_stands_in_a_row(network, name)))
-
-
-def _stands_in_a_row(network: nn.Module, name: str) -> bool:
-    """Whether what a module of a backbone takes is what the one before it gave, and goes nowhere else."""
-    above = [network, *(network.get_submodule(name[:at]) for at, letter in enumerate(name) if letter == ".")]
-    inside = [part for at, part in enumerate(above) if any(isinstance(outer, Backbone3d) for outer in above[: at + 1])]
-    return bool(inside) and all(_is_row(part) for part in inside)
-
-
-def _is_row(module: nn.Module) -> bool:
-    return type(module).forward in (nn.Sequential.forward, Backbone3d.forward) and is_plain(module)
+    norm, out = block.get_submodule("norm"), block.out
+    if isinstance(out, FusedConv3d) and not out.relu and type(norm) is nn.Identity and _is_free(norm) and _is_free(block):
+        network.set_submodule(name, FusedNonLocal(block))
 
 
 def _is_free(module: nn.Module) -> bool:

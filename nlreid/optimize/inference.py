@@ -14,13 +14,14 @@ from nlreid.models.network import VideoReID
 from nlreid.models.placement import non_local_blocks
 from nlreid.optimize.folding import fold_norms
 from nlreid.optimize.fusing import fuse
-from nlreid.optimize.overwriting import FastBackbone
+from nlreid.optimize.running import FastBackbone
 
 Model = TypeVar("Model", VideoReID, Backbone3d)
 AUTOTUNED = "max-autotune"
 DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
 
 
+@torch.inference_mode(mode=False)  # of tensors of inference mode nobody knows when they change
 def optimize_for_inference(
     model: Model,
     *,
@@ -71,10 +72,12 @@ def optimize_for_inference(
     clip = torch.empty((1, backbone.in_channels, backbone.min_frames, side, side), device="meta", dtype=backbone.dtype)
     fold_norms(fast, clip)
     fuse(fast, clip)
-    if isinstance(fast, VideoReID):
-        fast.backbone = backbone = FastBackbone(backbone)
-    else:
-        fast = backbone = FastBackbone(backbone)
+    if type(backbone) is Backbone3d:  # a class of its own has a pass of its own
+        wrapped = FastBackbone(backbone)
+        if isinstance(fast, VideoReID):
+            fast.backbone = backbone = wrapped
+        else:
+            fast = backbone = wrapped
     if dtype is not None:
         fast.float()
     if dtype in (torch.bfloat16, torch.float16):

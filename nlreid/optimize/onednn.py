@@ -32,25 +32,63 @@ def _known(dtype: torch.dtype) -> bool:
     return dtype == torch.float32
 
 
-def packed(
-    weight: Tensor, size: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], groups: int
-) -> Tensor:
-    """A kernel as oneDNN wants it in memory, so that it need not be laid out anew for each batch.
+class Packed:
+    """A kernel as oneDNN wants it in memory, so that it need not be laid out anew for each batch; a copy starts empty.
 
-    Args:
-        weight: `(o, c / groups, ...)`, over two or three axes.
-        size: Shape of an input; others work as well, the best order may be another for them.
-        stride: Step in each axis.
-        padding: Zeros added at either end of each axis.
-        dilation: Distance of the taps in each axis.
-        groups: Groups of channels that do not see each other.
-
-    Returns:
-        A tensor of torch's layout `torch._mkldnn`, for `convolve` alone.
+    Attributes:
+        finite: Whether kernel and bias hold numbers alone.
     """
-    plain = weight.contiguous()
-    result: Tensor = torch.ops.mkldnn._reorder_convolution_weight(plain, padding, stride, dilation, groups, list(size))
-    return result
+
+    def __init__(self) -> None:
+        self.finite = False
+        self._packed: Tensor | None = None
+        self._of: tuple[object, ...] = ()
+        self._kept: list[Tensor] = []  # so that their places in memory are not given to others
+
+    def of(
+        self,
+        source: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> Tensor:
+        """The kernel for `convolve`, packed where it is another than the last time.
+
+        Args:
+            source: What was given for a weight.
+            weight: A view of it, `(o, c / groups, ...)`, over two or three axes.
+            bias: `(o,)`, which is only looked at.
+            size: Shape of an input; others work as well, the best order may be another for them.
+            stride: Step in each axis.
+            padding: Zeros added at either end of each axis.
+            dilation: Distance of the taps in each axis.
+            groups: Groups of channels that do not see each other.
+
+        Returns:
+            A tensor of torch's layout `torch._mkldnn`.
+        """
+        given = [source] if bias is None else [source, bias]
+        counted = not any(tensor.is_inference() for tensor in given)  # torch counts the changes of all others
+        state = (source.dtype, weight.shape, *((tensor.data_ptr(), tensor._version) for tensor in given if counted))
+        if self._packed is None or self._of != state or not counted:
+            plain = weight.detach().contiguous()
+            self.finite = all(bool(tensor.detach().sum().isfinite()) for tensor in given)
+            self._packed = torch.ops.mkldnn._reorder_convolution_weight(plain, padding, stride, dilation, groups, list(size))
+            self._of, self._kept = state, [tensor.detach() for tensor in given]
+        assert self._packed is not None
+        return self._packed
+
+    def __deepcopy__(self, _memo: object) -> Packed:
+        """An empty one: torch does not copy packed tensors."""
+        return Packed()
+
+    def __reduce__(self) -> tuple[type[Packed], tuple[()]]:
+        """An empty one."""
+        return Packed, ()
 
 
 def convolve(
@@ -68,13 +106,13 @@ def convolve(
 
     Args:
         x: `(b, c, ...)` over two or three axes, channels last in memory.
-        weight: Of `packed`.
+        weight: Of `Packed.of`.
         bias: `(o,)`.
         stride: Step in each axis.
         padding: Zeros added at either end of each axis.
         dilation: Distance of the taps in each axis.
         groups: Groups of channels that do not see each other.
-        relu: Whether negative values become zero.
+        relu: Whether negative values become zero, and what is no number, too: oneDNN does not keep NaN there.
 
     Returns:
         `(b, o, ...)`, channels last in memory.

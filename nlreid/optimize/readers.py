@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from nlreid.layers import Conv3d
 
 LINEAR = {kind.forward for kind in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Conv3d)}  # subclasses may do more
 Pair = tuple[str, str]
+Named = tuple[str, nn.Module]
 
 
 def sole_readers(network: nn.Module, clip: Tensor, kinds: tuple[type[nn.Module], ...]) -> list[Pair]:
@@ -33,25 +35,33 @@ def sole_readers(network: nn.Module, clip: Tensor, kinds: tuple[type[nn.Module],
     Returns:
         Names of layers and of their readers.
     """
-    state = {name: tensor.to("meta") for name, tensor in (*network.named_parameters(), *network.named_buffers())}
-    seen = _Reading(network, state, kinds)
+    shapes = copy.deepcopy(network).to("meta")
+    seen = _Reading(shapes, kinds)
     with torch.no_grad(), seen.watching(), seen:
-        result = torch.func.functional_call(network, state, (clip,))
+        result = shapes(clip)
     return list(seen.pairs(result))
+
+
+def named_once(network: nn.Module) -> list[Named]:
+    """Modules with their names, but for those that stand in several places: what is done in one would be missed in others."""
+    named = list(network.named_modules(remove_duplicate=False))
+    places = Counter(id(module) for _, module in named)
+    return [(name, module) for name, module in named if places[id(module)] == 1]
 
 
 class _Reading(TorchFunctionMode):
     """Notes who reads the results of layers."""
 
-    def __init__(self, network: nn.Module, state: Mapping[str, Tensor], kinds: tuple[type[nn.Module], ...]) -> None:
+    def __init__(self, network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> None:
         super().__init__()
-        named = dict(network.named_modules())
+        named = dict(named_once(network))
+        weights = dict(network.named_parameters(remove_duplicate=False))
         self._network = network
-        self._watched = {name for name, module in named.items() if is_watched(module)}
+        self._watched = {name for name, module in network.named_modules() if is_watched(module)}
         self._layers = {name: module for name, module in named.items() if is_linear(module)}
         self._takers = {name: module for name, module in named.items() if isinstance(module, kinds) and is_plain(module)}
-        self._axes = {name: state[f"{name}.weight"].ndim for name in self._layers}
-        self._weights = {id(state[f"{name}.weight"]): name for name in self._layers}
+        self._axes = {name: weights[f"{name}.weight"].ndim for name in self._layers}
+        self._weights = {id(weights[f"{name}.weight"]): name for name in self._layers}
         self._made: dict[int, str] = {}  # results of layers, by identity
         self._alive: list[Tensor] = []  # so that no identity is given out twice
         self._readers: defaultdict[str, set[str]] = defaultdict(set)  # of each layer: takers, "" for all other code
@@ -73,6 +83,8 @@ class _Reading(TorchFunctionMode):
         theirs = [(module, module._forward_hooks, module._forward_pre_hooks) for module in self._network.modules()]
         for module, _, _ in theirs:
             module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
+        for name in self._watched:  # what someone sees must stay
+            self._network.get_submodule(name).register_forward_pre_hook(lambda _m, x: self._note(x, ""))
         for name, layer in self._layers.items():
             layer.register_forward_pre_hook(lambda _m, x, name=name: self._begin(name, x))
             layer.register_forward_hook(lambda _m, _x, out, name=name: self._made_by(name, out))

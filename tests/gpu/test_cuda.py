@@ -109,7 +109,7 @@ def test_a_fused_convolution_is_rounded_once(name, dtype, allowed, adds):
     wanted = F.conv3d(x.double(), conv.weight.double(), conv.bias.double(), *geometry[1:])
     onto = torch.randn(wanted.shape, device="cuda").to(dtype) if adds else None
     wanted = (wanted + onto.double() if adds else wanted).relu()
-    found = FusedConv3d(conv, relu=True)(x, onto)
+    found = FusedConv3d(conv, relu=True)(x, onto=onto)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last_3d)
     assert ((found.double() - wanted).abs() <= allowed * wanted.abs() + 1e-4).all()
