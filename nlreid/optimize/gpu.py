@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib.metadata
 from types import ModuleType
 
 import torch
 
 _ROOMS: dict[str, ModuleType] = {}  # with the convolutions, once they were wanted
+RELEASE = (3, 6)  # of triton, from which the kernels were tried; 3.2 does not take them
 ARCHITECTURES = ((8, 0), (9, 0), (10, 0), (10, 3))  # with room for its tiles beside each processor; others have 100 kB or less
 
 
 def available(device: torch.device) -> bool:
     """Whether `convolve` is for a device; loads it where it is."""
-    if device.type != "cuda" or torch.version.hip is not None or importlib.util.find_spec("triton") is None:
+    if device.type != "cuda" or torch.version.hip is not None or not triton_takes_them():
         return False
     if torch.cuda.get_device_capability(device) not in ARCHITECTURES:
         return False
     if not _ROOMS:
         load()
     return True
+
+
+@functools.cache
+def triton_takes_them() -> bool:
+    """Whether triton is there, in a release that the kernels are written for."""
+    try:
+        release = importlib.metadata.version("triton")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return tuple(int(part) for part in release.split(".")[:2]) >= RELEASE
 
 
 def load() -> None:
