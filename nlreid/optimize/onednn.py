@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import platform
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,18 +33,25 @@ def _known(dtype: torch.dtype) -> bool:
     return dtype == torch.float32
 
 
-class Packed:
-    """A kernel as oneDNN wants it in memory, so that it need not be laid out anew for each batch; a copy starts empty.
+class _Kernel(NamedTuple):
+    """A packed kernel, and what it was packed from."""
 
-    Attributes:
-        finite: Whether kernel and bias hold numbers alone.
-    """
+    packed: Tensor
+    state: tuple[object, ...]
+    kept: list[Tensor]  # so that their places in memory are not given to others
+    finite: bool
+
+
+class Packed:
+    """A kernel as oneDNN wants it in memory, so that it need not be laid out anew for each batch; a copy starts empty."""
 
     def __init__(self) -> None:
-        self.finite = False
-        self._packed: Tensor | None = None
-        self._of: tuple[object, ...] = ()
-        self._kept: list[Tensor] = []  # so that their places in memory are not given to others
+        self._last: _Kernel | None = None  # replaced as a whole: threads share a network
+
+    @property
+    def finite(self) -> bool:
+        """Whether kernel and bias hold numbers alone."""
+        return self._last is not None and self._last.finite
 
     def of(
         self,
@@ -74,13 +82,13 @@ class Packed:
         given = [source] if bias is None else [source, bias]
         counted = not any(tensor.is_inference() for tensor in given)  # torch counts the changes of all others
         state = (source.dtype, weight.shape, *((tensor.data_ptr(), tensor._version) for tensor in given if counted))
-        if self._packed is None or self._of != state or not counted:
+        last = self._last
+        if last is None or last.state != state or not counted:
             plain = weight.detach().contiguous()
-            self.finite = all(bool(tensor.detach().sum().isfinite()) for tensor in given)
-            self._packed = torch.ops.mkldnn._reorder_convolution_weight(plain, padding, stride, dilation, groups, list(size))
-            self._of, self._kept = state, [tensor.detach() for tensor in given]
-        assert self._packed is not None
-        return self._packed
+            packed = torch.ops.mkldnn._reorder_convolution_weight(plain, padding, stride, dilation, groups, list(size))
+            finite = all(bool(tensor.detach().sum().isfinite()) for tensor in given)
+            self._last = last = _Kernel(packed, state, [tensor.detach() for tensor in given], finite)
+        return last.packed
 
     def __deepcopy__(self, _memo: object) -> Packed:
         """An empty one: torch does not copy packed tensors."""
