@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlreid.layers.exporting import exporting
-from nlreid.layers.fewest_axes import WIDE, in_fewest_axes, is_half, is_pointwise
+from nlreid.layers.fewest_axes import WIDE, in_fewest_axes, is_half, is_pointwise, result_size
 
 
 class Conv3d(nn.Conv3d):
@@ -84,5 +84,5 @@ def _by_position(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def loses_its_column(x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> bool:
     """Whether one column of 16 bits comes out on a CPU, parts of which oneDNN can leave unwritten (docs/known_limits.md)."""
-    steps = x.shape[4] + 2 * padding - dilation * (weight.shape[4] - 1) - 1
-    return stride > 1 and 0 <= steps < stride and x.device.type == "cpu" and is_half(x)
+    columns = result_size(x.shape[4:], weight.shape[4:], (stride,), (padding,), (dilation,))
+    return stride > 1 and columns == (1,) and x.device.type == "cpu" and is_half(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -67,6 +67,14 @@ def in_fewest_axes(
         back = partial(_from_frames, clips=x.shape[0], frames=x.shape[2])
         return Lowered(_as_frames(x), weight.squeeze(2), stride[1:], padding[1:], dilation[1:], back, _as_frames)
     return Lowered(x, weight, stride, padding, dilation, _itself, _itself)
+
+
+def result_size(
+    size: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+) -> tuple[int, ...]:
+    """How long the axes of a convolution's result are; each argument says something of each axis."""
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    return tuple((length + 2 * pad - far * (taps - 1) - 1) // step + 1 for length, taps, step, pad, far in axes)
 
 
 def is_pointwise(kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]) -> bool:

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from nlreid.layers.conv3d import Conv3d, conv3d, loses_its_column
 from nlreid.layers.exporting import exporting
-from nlreid.layers.fewest_axes import folds_time, in_fewest_axes, is_pointwise
+from nlreid.layers.fewest_axes import folds_time, in_fewest_axes, is_pointwise, result_size
 from nlreid.optimize import gpu, onednn
 from nlreid.optimize.running import doubt, numbers_alone
 
@@ -61,12 +61,11 @@ class FusedConv3d(Conv3d):
         if not self._packed.finite:
             doubt()
         at_once = self.relu and numbers_alone()
-        if onto is None:
-            result = least.back(onednn.convolve(least.x, kernel, self.bias, *axes, relu=at_once))
-        else:
-            overwrite = overwrite and onto.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
-            result = onto if overwrite else onto.clone(memory_format=torch.channels_last_3d)
-            onednn.convolve_onto(least.there(result), least.x, kernel, self.bias, *axes, relu=at_once)
+        if onto is not None and (not overwrite or onto.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()):
+            onto = onto.clone(memory_format=torch.channels_last_3d)
+        over = None if onto is None else least.there(onto)
+        y = onednn.convolve(least.x, kernel, self.bias, *axes, onto=over, relu=at_once)
+        result = least.back(y) if onto is None else onto
         return result.relu_() if self.relu and not at_once else result
 
     def extra_repr(self) -> str:
@@ -77,7 +76,7 @@ class FusedConv3d(Conv3d):
         """Whether a fused way computes this; none has a gradient."""
         if x.ndim != 5 or x.numel() == 0 or x.dtype != self.weight.dtype:
             return False
-        if onto is not None and (onto.dtype != x.dtype or onto.shape != self._result_shape(x)):
+        if onto is not None and (onto.dtype != x.dtype or onto.shape != (x.shape[0], self.out_channels, *self._size(x))):
             return False
         if x.device.type not in ("cpu", "cuda") or exporting() or torch.is_autocast_enabled(x.device.type):
             return False
@@ -100,10 +99,8 @@ class FusedConv3d(Conv3d):
             return False  # nothing to fuse: a matrix product
         return x.shape[1] % 8 == 0 or folds_time(x, self.weight, self._steps[0], self.groups)
 
-    def _result_shape(self, x: Tensor) -> tuple[int, ...]:
-        lengths = zip(x.shape[2:], self.weight.shape[2:], *self._steps, strict=True)
-        size = ((length + 2 * pad - far * (taps - 1) - 1) // step + 1 for length, taps, step, pad, far in lengths)
-        return (x.shape[0], self.out_channels, *size)
+    def _size(self, x: Tensor) -> tuple[int, ...]:
+        return result_size(x.shape[2:], self.weight.shape[2:], *self._steps)
 
     def _on_gpu(self, x: Tensor, onto: Tensor | None) -> Tensor:
         room = gpu.convolution(stem=folds_time(x, self.weight, self._steps[0], self.groups))

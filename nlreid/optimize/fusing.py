@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ def fuse(network: nn.Module, clip: Tensor) -> None:
     pairs = [(network.get_submodule(layer), layer, act) for layer, act in sole_readers(network, clip, (nn.ReLU,))]
     rectified = {layer: act for conv, layer, act in pairs if _is_conv(conv) and type(network.get_submodule(act)) is nn.ReLU}
     for name, module in named_once(network):
-        if isinstance(module, Conv3d) and _is_conv(module):
+        if _is_conv(module):
             network.set_submodule(name, FusedConv3d(module, relu=name in rectified))
     for act in rectified.values():
         network.set_submodule(act, nn.Identity())
@@ -76,7 +78,7 @@ def _is_free(module: nn.Module) -> bool:
     return is_plain(module) and not is_watched(module)
 
 
-def _is_conv(module: nn.Module) -> bool:
+def _is_conv(module: nn.Module) -> TypeGuard[Conv3d]:
     """Whether a module is a convolution of ours, padded with zeros, into which nobody looks."""
     return (
         isinstance(module, Conv3d)

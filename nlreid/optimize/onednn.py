@@ -108,9 +108,10 @@ def convolve(
     dilation: Sequence[int],
     groups: int,
     *,
+    onto: Tensor | None,
     relu: bool,
 ) -> Tensor:
-    """`relu(conv(x) + bias)`.
+    """`relu(conv(x) + bias + onto)`.
 
     Args:
         x: `(b, c, ...)` over two or three axes, channels last in memory.
@@ -120,30 +121,15 @@ def convolve(
         padding: Zeros added at either end of each axis.
         dilation: Distance of the taps in each axis.
         groups: Groups of channels that do not see each other.
+        onto: Of the result's shape, channels last in memory: it is added, and the result takes its place.
         relu: Whether negative values become zero, and what is no number, too: oneDNN does not keep NaN there.
 
     Returns:
-        `(b, o, ...)`, channels last in memory.
+        `(b, o, ...)`, channels last in memory; `onto`, where given.
     """
-    then = "relu" if relu else "none"
-    result: Tensor = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, dilation, groups, then, [], "")
-    return result
-
-
-def convolve_onto(
-    y: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    *,
-    relu: bool,
-) -> None:
-    """`y = relu(conv(x) + bias + y)`, in the memory of `y`; arguments as of `convolve`."""
-    then = "relu" if relu else None
-    torch.ops.mkldnn._convolution_pointwise_.binary(
-        y, x, weight, bias, padding, stride, dilation, groups, "add", 1.0, then, [], ""
-    )
+    convolution = (x, weight, bias, padding, stride, dilation, groups)
+    if onto is None:
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(*convolution, "relu" if relu else "none", [], "")
+        return result
+    torch.ops.mkldnn._convolution_pointwise_.binary(onto, *convolution, "add", 1.0, "relu" if relu else None, [], "")
+    return onto

@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from nlreid.layers.fewest_axes import result_size
+
 PROCESSORS = 132  # of an H100; fewer programs than these leave some idle
 Tiles = tuple[int, int, int, int, int]  # positions, outputs and summands of a step, warps, steps on their way at a time
 
@@ -53,10 +55,7 @@ def convolve(
     weight = weight.permute(0, 2, 3, 4, 1).contiguous()  # o kt kh kw c
     b, *size, c = x.shape
     o, *kernel, _ = weight.shape
-    t, h, w = (
-        (length + 2 * pad - far * (taps - 1) - 1) // step + 1
-        for length, taps, step, pad, far in zip(size, kernel, stride, padding, dilation, strict=True)
-    )
+    t, h, w = result_size(size, kernel, stride, padding, dilation)
     y = x.new_empty((b, t, h, w, o))
     added = y if onto is None else onto.permute(0, 2, 3, 4, 1).contiguous()
     positions = b * t * h * w

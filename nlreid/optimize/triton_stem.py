@@ -16,6 +16,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
 
+from nlreid.layers.fewest_axes import result_size
 from nlreid.optimize import triton_conv
 
 BLOCK = 128  # positions that one program lays out
@@ -40,7 +41,7 @@ def convolve(
     frames = lay_out(x, weight.shape[2], padding[0], dilation[0], channels)
     stride, padding = (1, *stride[1:]), (0, *padding[1:])
     dilation = (1, *dilation[1:])
-    columns = (x.shape[4] + 2 * padding[2] - dilation[2] * (weight.shape[4] - 1) - 1) // stride[2] + 1
+    columns = result_size(frames.shape[2:], folded.shape[2:], stride, padding, dilation)[2]
     if columns % 2 or dilation[2] > 1 or weight.shape[0] > WIDEST or onto is not None:
         return triton_conv.convolve(frames, folded, bias, stride, padding, dilation, onto=onto, relu=relu)
     step = stride[2]
